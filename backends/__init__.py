@@ -1,0 +1,1 @@
+"""Storage, usable without the service: one contract, several backends."""

@@ -1,0 +1,112 @@
+"""The system calls that durability rests on, in one place, so that a test can put a failing disk there.
+
+All methods block; they are called from threads that own the files, never from an event loop.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class Disk:
+    """A real file system. Errors are the operating system's own ``OSError``."""
+
+    def make_directory(self, path: Path) -> None:
+        """Create a directory and its missing parents, each made durable in its parent; one that exists is fine."""
+        missing = [path, *path.parents]
+        missing = missing[: next((i for i, parent in enumerate(missing) if parent.is_dir()), len(missing))]
+        for directory in reversed(missing):
+            directory.mkdir(exist_ok=True)
+            self.sync_directory(directory.parent)
+
+    def list_directory(self, path: Path) -> list[str]:
+        """Return the names in a directory, sorted; of a missing one, none."""
+        try:
+            return sorted(os.listdir(path))
+        except FileNotFoundError:
+            return []
+
+    def sync_directory(self, path: Path) -> None:
+        """Make the names in a directory durable (POSIX: a new file's name is not, until its directory is synced)."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def create(self, path: Path) -> int:
+        """Create a file that must not exist and return a descriptor that appends."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+    def open(self, path: Path) -> int:
+        """Return a descriptor that reads."""
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        os.close(descriptor)
+
+    def size(self, path: Path) -> int:
+        """Return a file's length in bytes."""
+        return path.stat().st_size
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        """Append all of the data; on an error part of it may be there."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def sync(self, descriptor: int) -> None:
+        """Make a file's data and length durable (``fdatasync``)."""
+        os.fdatasync(descriptor)
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """Read up to ``length`` bytes at ``offset``; fewer only at the end of the file."""
+        data = os.pread(descriptor, length, offset)
+        if len(data) == length or not data:
+            return data
+        parts: list[bytes] = [data]
+        while data and (length := length - len(data)):
+            offset += len(data)
+            data = os.pread(descriptor, length, offset)
+            parts.append(data)
+        return b"".join(parts)
+
+    def read_cached(self, descriptor: int, length: int, offset: int) -> bytes | None:
+        """Read like ``read`` if that needs no waiting for the device, else return None."""
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(descriptor, [buffer], offset, getattr(os, "RWF_NOWAIT", 0))
+        except OSError:
+            return None
+        return bytes(buffer) if count == length else None
+
+    def forget_clean_pages(self, descriptor: int) -> None:
+        """Drop what the page cache holds but the device may not, so that the next read shows what is really stored.
+
+        After a failed sync Linux marks the lost pages clean: they read well until they are evicted.
+        """
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Put a file in another's place, atomically."""
+        source.replace(target)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; a missing one is fine."""
+        path.unlink(missing_ok=True)
+
+    def replace(self, path: Path, parts: Sequence[bytes]) -> None:
+        """Write a file whole, durably and atomically: temporary name, sync, rename, sync of the directory."""
+        temporary = path.with_name(path.name + ".tmp")
+        self.remove(temporary)
+        descriptor = self.create(temporary)
+        try:
+            for part in parts:
+                self.write(descriptor, part)
+            self.sync(descriptor)
+        finally:
+            self.close(descriptor)
+        self.rename(temporary, path)
+        self.sync_directory(path.parent)

@@ -1,0 +1,1 @@
+"""The event store on an append-only log of files, with a derived index."""

@@ -1,0 +1,1 @@
+"""The event server: takes events over HTTP, validates them and keeps them."""

@@ -1,0 +1,60 @@
+"""A refusal: what the service answers instead of taking an event, as a value that every layer can raise."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Code(StrEnum):
+    """The stable codes of refusals: at once the wire's ``code``, the metric's label and the quarantine's group."""
+
+    MALFORMED_JSON = "malformed_json"
+    INVALID_UUID = "invalid_uuid"
+    INVALID_PARAMETER = "invalid_parameter"
+    INVALID_EVENT = "invalid_event"
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"
+    SCHEMA_VIOLATION = "schema_violation"
+    EVENT_CONFLICT = "event_conflict"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    LENGTH_REQUIRED = "length_required"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    STORAGE_FULL = "storage_full"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Violation(NamedTuple):
+    """One thing that is wrong, and where."""
+
+    pointer: str
+    """JSON Pointer (RFC 6901) into the event as sent; the empty string is the whole event."""
+    message: str
+    """What is wrong there and what would be right, in plain words."""
+
+
+class Refusal(Exception):
+    """The request can't be done as sent.
+
+    Attributes:
+        code: the stable code.
+        detail: one sentence for a person: what was wrong, where, and what would be right.
+        errors: the violations found, at most 20.
+        headers: further response headers, such as ``Allow``.
+
+    """
+
+    def __init__(
+        self, code: Code, detail: str, errors: Sequence[Violation] = (), headers: dict[str, str] | None = None
+    ) -> None:
+        """Refuse with a code, a sentence and the violations."""
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
