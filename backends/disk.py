@@ -22,7 +22,7 @@ class Disk:
     def list_directory(self, path: Path) -> list[str]:
         """Return the names in a directory, sorted; of a missing one, none."""
         try:
-            return sorted(os.listdir(path))
+            return sorted(entry.name for entry in path.iterdir())
         except FileNotFoundError:
             return []
 
@@ -49,6 +49,11 @@ class Disk:
     def size(self, path: Path) -> int:
         """Return a file's length in bytes."""
         return path.stat().st_size
+
+    def free_bytes(self, path: Path) -> int:
+        """Return the room that this process may still use on the path's file system."""
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
 
     def write(self, descriptor: int, data: bytes) -> None:
         """Append all of the data; on an error part of it may be there."""

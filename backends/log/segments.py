@@ -1,0 +1,207 @@
+"""The segment files of an append-only log: their names, their markers, what of them counts, and reading them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from backends.disk import Disk
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SEGMENT: Final = re.compile(r"(\d{8})\.ndjson")
+_MARKER_START: Final = b'{"@log":'
+_MARKER: Final = re.compile(rb'(\{"@log":\{"previous":(\d+),"valid":(\d+)\}),"@crc":"([0-9a-f]{8})"\}\n')
+_MARKER_ROOM: Final = 128
+_CHUNK: Final = 1024 * 1024
+_OPEN_FILES: Final = 256
+
+
+class LogPosition(NamedTuple):
+    """A point between lines; positions sort in order of arrival."""
+
+    segment: int
+    offset: int
+
+
+BEGINNING: Final = LogPosition(0, 0)
+
+
+class Place(NamedTuple):
+    """Where a line stands; its line end is not counted."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+class Segment(NamedTuple):
+    """One file of the log."""
+
+    number: int
+    path: Path
+    valid: int
+    """How many bytes of it count."""
+
+
+class Recovered(NamedTuple):
+    """What a directory held."""
+
+    segments: list[Segment]
+    torn: tuple[int, int] | None
+    """The segment that ends in a torn line, and its valid length: the next one must say so."""
+    torn_bytes: int
+
+
+def segment_path(directory: Path, day: str, number: int) -> Path:
+    """Return where a segment lies."""
+    return directory / day / f"{number:08d}.ndjson"
+
+
+def make_marker(previous: int, valid: int) -> bytes:
+    """Return the line that says how many bytes of an earlier segment count."""
+    body = b'{"@log":{"previous":%d,"valid":%d}' % (previous, valid)
+    return b'%b,"@crc":"%08x"}\n' % (body, crc32(body))
+
+
+def read_marker(head: bytes) -> tuple[int, int] | None:
+    """Return (previous, valid) from the beginning of a segment, if a marker stands there whole."""
+    match = _MARKER.match(head)
+    if match is None or int(match[4], 16) != crc32(match[1]):
+        return None
+    return int(match[2]), int(match[3])
+
+
+def recover_segments(directory: Path, disk: Disk, *, settle: bool) -> Recovered:
+    """Find the segments and how much of each counts.
+
+    Args:
+        directory: of the log; a missing one is an empty log.
+        disk: the system calls.
+        settle: make the newest segment durable first, and read it from the device, so that what is found now is what
+            a power cut would leave (a failed sync of the process before us may have left lost pages in the cache).
+
+    Raises:
+        OSError: something can't be read, or not made durable.
+
+    """
+    paths = {
+        int(match[1]): directory / day / name
+        for day in disk.list_directory(directory)
+        if _DAY.fullmatch(day)
+        for name in disk.list_directory(directory / day)
+        if (match := _SEGMENT.fullmatch(name))
+    }
+    newest = max(paths, default=0)
+    if newest and settle:
+        _settle(paths[newest], disk)
+    marked: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for number in sorted(paths):
+        sizes[number] = disk.size(paths[number])
+        marker = read_marker(_read(paths[number], disk, 0, min(_MARKER_ROOM, sizes[number])))
+        if marker is not None:
+            marked[marker[0]] = min(marker[1], sizes.get(marker[0], 0))
+    torn = None
+    if newest:
+        whole = _end_of_last_line(paths[newest], disk, sizes[newest])
+        if whole < sizes[newest]:
+            torn, marked[newest] = (newest, whole), whole
+    segments = [Segment(number, path, marked.get(number, sizes[number])) for number, path in sorted(paths.items())]
+    return Recovered(segments, torn, sizes[newest] - torn[1] if torn else 0)
+
+
+def _settle(path: Path, disk: Disk) -> None:
+    descriptor = disk.open(path)
+    try:
+        disk.sync(descriptor)
+        disk.forget_clean_pages(descriptor)
+    finally:
+        disk.close(descriptor)
+    disk.sync_directory(path.parent)
+    disk.sync_directory(path.parent.parent)
+
+
+def _read(path: Path, disk: Disk, offset: int, length: int) -> bytes:
+    descriptor = disk.open(path)
+    try:
+        return disk.read(descriptor, length, offset)
+    finally:
+        disk.close(descriptor)
+
+
+def _end_of_last_line(path: Path, disk: Disk, size: int) -> int:
+    end = size
+    while end:
+        start = max(0, end - _CHUNK)
+        found = _read(path, disk, start, end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+class _OpenFile:
+    """A descriptor that closes itself when nobody uses it any more, whichever thread was the last."""
+
+    __slots__ = ("_disk", "descriptor")
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self._disk = disk
+        self.descriptor = disk.open(path)
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            self._disk.close(self.descriptor)
+
+
+class SegmentReader:
+    """Reads segments from any thread, keeping a bounded number of files open."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._files: dict[int, _OpenFile] = {}
+
+    def read(self, segment: Segment, place: Place) -> bytes:
+        """Return the line at a place; blocks. Raises ``OSError``."""
+        return self._disk.read(self._file(segment).descriptor, place.length, place.offset)
+
+    def read_cached(self, segment: Segment, place: Place) -> bytes | None:
+        """Return the line at a place if nothing must be waited for, else None."""
+        file = self._files.get(segment.number)
+        return None if file is None else self._disk.read_cached(file.descriptor, place.length, place.offset)
+
+    def scan(self, segment: Segment, start: int) -> Iterator[tuple[Place, bytes]]:
+        """Run through the lines of a segment's valid part, but for its marker. Raises ``OSError``."""
+        file = self._file(segment)
+        position, rest = start, b""
+        while position + len(rest) < segment.valid:
+            reached = position + len(rest)
+            chunk = self._disk.read(file.descriptor, min(_CHUNK, segment.valid - reached), reached)
+            if not chunk:
+                break
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if not line.startswith(_MARKER_START):
+                    yield Place(segment.number, position, len(line)), line
+                position += len(line) + 1
+        # What has no line end is a marker whose write failed, before anything in the segment counted, or damage.
+        if rest and not _MARKER_START.startswith(rest[: len(_MARKER_START)]):
+            yield Place(segment.number, position, len(rest)), rest
+
+    def forget(self, number: int) -> None:
+        """Close a segment's file when its readers are done."""
+        self._files.pop(number, None)
+
+    def close(self) -> None:
+        """Close all files when their readers are done."""
+        self._files.clear()
+
+    def _file(self, segment: Segment) -> _OpenFile:
+        file = self._files.get(segment.number)
+        if file is None:
+            file = _OpenFile(self._disk, segment.path)
+            self._files[segment.number] = file
+            while len(self._files) > _OPEN_FILES:
+                self._files.pop(next(iter(self._files)), None)
+        return file

@@ -1,0 +1,196 @@
+"""The writing side of the log: groups of lines, one after the other, each written, synced and then told."""
+
+import contextlib
+import errno
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final, NamedTuple
+
+from backends.disk import Disk
+from backends.errors import StorageFull, StoreError, StoreUnavailable
+from backends.log.segments import Place, Recovered, Segment, make_marker, segment_path
+from backends.statistics import Histogram
+
+_OUT_OF_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+Done = Callable[[Sequence[Place], StoreError | None], None]
+"""Called on the event loop with the places of the lines, or with why they are not in the log."""
+
+
+def translate_os_error(error: OSError) -> StoreError:
+    """Say an operating system's error in the terms of the contract."""
+    if error.errno in _OUT_OF_ROOM:
+        return StorageFull("the disk is full")
+    return StoreUnavailable(f"the disk can't be used: {error.strerror or error}")
+
+
+class LogStatistics:
+    """Plain counters, read when metrics are scraped."""
+
+    def __init__(self) -> None:
+        self.groups = 0
+        self.lines = 0
+        self.bytes = 0
+        self.failed_groups = 0
+        self.torn_bytes = 0
+        self.sync_seconds = Histogram((0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3))
+        self.group_lines = Histogram((1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
+
+
+class Submission(NamedTuple):
+    """Lines that stand next to each other, and whom to tell."""
+
+    lines: Sequence[bytes]
+    done: Done
+
+
+class Group:
+    """What shares one write and one sync."""
+
+    __slots__ = ("error", "offset", "segment", "submissions")
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.segment: Segment | None = None
+        """Where it was written, valid up to the group's end; None when that failed."""
+        self.offset = 0
+        """Where in the segment it begins."""
+        self.error: StoreError | None = None
+
+    def tell(self) -> None:
+        """Tell each submission, in order."""
+        for lines, done in self.submissions:
+            if self.segment is None:
+                done((), self.error)
+                continue
+            number, offset, places = self.segment.number, self.offset, []
+            for line in lines:
+                length = len(line)
+                places.append(Place(number, offset, length))
+                offset += length + 1
+            self.offset = offset
+            done(places, None)
+
+
+class LogWriter:
+    """A thread that owns the newest segment.
+
+    Args:
+        directory: of the log.
+        disk: the system calls.
+        segment_bytes: a segment that would grow over this is sealed first.
+        today: the UTC day for a new segment.
+        recovered: what the directory held before.
+        statistics: counts what it does.
+        finished: called on this thread with each group, written or failed.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        disk: Disk,
+        segment_bytes: int,
+        today: Callable[[], str],
+        recovered: Recovered,
+        statistics: LogStatistics,
+        finished: Callable[[Group], None],
+    ) -> None:
+        self._directory = directory
+        self._disk = disk
+        self._segment_bytes = segment_bytes
+        self._today = today
+        self._statistics = statistics
+        self._finished = finished
+        self._last_number = max((segment.number for segment in recovered.segments), default=0)
+        self._unmarked = recovered.torn
+        self._current: Segment | None = None
+        self._descriptor = -1
+        self._queue: SimpleQueue[Group | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, group: Group) -> None:
+        """Let a group be written after those before it; returns at once."""
+        self._queue.put(group)
+
+    def close(self) -> None:
+        """Write what was put, then end the thread; blocks."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (group := self._queue.get()) is not None:
+            try:
+                self._write(group)
+            except OSError as error:
+                group.error = translate_os_error(error)
+                self._abandon_segment()
+            except Exception as error:  # noqa: BLE001 - all senders wait for this thread: it lives on, whatever it met
+                group.error = StoreUnavailable(f"the log could not be written: {type(error).__name__}")
+                self._abandon_segment()
+            self._finished(group)
+        if self._descriptor >= 0:
+            self._disk.close(self._descriptor)
+
+    def _write(self, group: Group) -> None:
+        lines = [line for submission in group.submissions for line in submission.lines]
+        data = b"\n".join(lines) + b"\n" if lines else b""
+        segment = self._writable_segment(len(data))
+        if data:
+            self._disk.write(self._descriptor, data)
+            started = time.perf_counter()
+            self._disk.sync(self._descriptor)
+            statistics = self._statistics
+            statistics.sync_seconds.observe(time.perf_counter() - started)
+            statistics.groups += 1
+            statistics.lines += len(lines)
+            statistics.bytes += len(data)
+            statistics.group_lines.observe(len(lines))
+        group.offset = segment.valid
+        group.segment = self._current = segment._replace(valid=segment.valid + len(data))
+
+    def _writable_segment(self, size: int) -> Segment:
+        current, day = self._current, self._today()
+        if current is None or current.path.parent.name != day:
+            return self._begin_segment(day)
+        # An empty segment takes a group of any size.
+        fits = current.valid + size <= self._segment_bytes or not current.valid
+        return current if fits else self._begin_segment(day)
+
+    def _begin_segment(self, day: str) -> Segment:
+        if self._descriptor >= 0:
+            self._disk.close(self._descriptor)
+            self._descriptor, self._current = -1, None
+        self._last_number += 1
+        path = segment_path(self._directory, day, self._last_number)
+        self._disk.make_directory(path.parent)
+        self._descriptor = self._disk.create(path)
+        marker = b"" if self._unmarked is None else make_marker(*self._unmarked)
+        try:
+            if marker:
+                self._disk.write(self._descriptor, marker)
+                self._disk.sync(self._descriptor)
+            self._disk.sync_directory(path.parent)
+        except OSError:
+            # Nothing in it counts yet; a failing disk must not be littered with one file for each attempt.
+            with contextlib.suppress(OSError):
+                self._disk.remove(path)
+            raise
+        self._unmarked = None
+        self._current = Segment(self._last_number, path, len(marker))
+        return self._current
+
+    def _abandon_segment(self) -> None:
+        """After a failed write or sync nothing more goes into this segment, and the next one says how much counts."""
+        self._statistics.failed_groups += 1
+        if self._current is not None:
+            self._unmarked = (self._current.number, self._current.valid)
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                self._disk.close(self._descriptor)
+        self._descriptor, self._current = -1, None
