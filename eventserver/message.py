@@ -1,0 +1,166 @@
+"""The SMRT Link System Message: bytes in, the keys of the envelope out, or a refusal that says all that is wrong."""
+
+import re
+from typing import Any, Final, NamedTuple
+
+from eventserver.instant import parse_instant, received_now
+from eventserver.refusal import Code, Refusal, Violation
+from eventserver.strict_json import decode
+
+__all__ = ["SystemMessage", "parse", "parse_instant", "received_now"]
+
+_SPACE: Final = b" \t\n\r"
+_IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
+_MAX_VERSION: Final = 2147483647
+_MAX_VIOLATIONS: Final = 20
+_MAX_POINTER: Final = 100
+_KNOWN_KEYS: Final = 6  # uuid, one spelling of smrtlinkId, createdAt, eventTypeId, eventTypeVersion, message
+
+
+class SystemMessage(NamedTuple):
+    """An event whose envelope is right; its message is still to be judged by a schema."""
+
+    uuid: str
+    """36 characters, lower case."""
+    smrtlink_id: str
+    """36 characters, lower case."""
+    event_type_id: str
+    """Any text; whether there is such a type is not known here."""
+    event_type_version: int
+    """1 to 2147483647."""
+    at: str
+    """``createdAt`` as an instant in UTC, nine digits: ``2017-02-16T16:36:21.082000000Z``."""
+    message: dict[str, Any]
+    """For validation; numbers beyond the range of a float are ``Decimal`` (see ``strict_json.decode``)."""
+    original: bytes
+    """The event as sent, without the white space around it."""
+
+
+def parse(body: bytes) -> SystemMessage:
+    """Read an event.
+
+    Args:
+        body: the bytes as received.
+
+    Raises:
+        Refusal: ``malformed_json`` when it is not strict JSON, else ``invalid_event`` with all that is wrong (at most
+            20 violations), each with its pointer and what would be right.
+
+    """
+    event = decode(body)
+    # One test for the whole envelope, and only when it fails the search for what is wrong: this is the hot path.
+    if type(event) is dict:
+        get = event.get
+        uuid = get("uuid")
+        smrtlink_id = get("smrtLinkId") or get("smrtlinkId")
+        created_at = get("createdAt")
+        event_type_id = get("eventTypeId")
+        event_type_version = get("eventTypeVersion")
+        message = get("message")
+        if (
+            type(uuid) is str
+            and type(smrtlink_id) is str
+            and type(created_at) is str
+            and type(event_type_id) is str
+            and type(event_type_version) is int
+            and type(message) is dict
+            and 1 <= event_type_version <= _MAX_VERSION
+            and _IS_UUID(uuid)
+            and _IS_UUID(smrtlink_id)
+            and (len(event) == _KNOWN_KEYS or not _violations_of_other_keys(event))
+        ):
+            try:
+                at = parse_instant(created_at)
+            except ValueError:
+                raise _refusal(event) from None
+            return SystemMessage(
+                uuid.lower(),
+                smrtlink_id.lower(),
+                event_type_id,
+                event_type_version,
+                at,
+                message,
+                body.strip(_SPACE),
+            )
+    raise _refusal(event)
+
+
+def _refusal(event: Any) -> Refusal:
+    """Say all that is wrong with an envelope that ``parse`` did not take."""
+    if type(event) is not dict:
+        violations = [Violation("", "must be a JSON object: one SMRT Link System Message")]
+    else:
+        violations = [
+            *_violation_of_uuid(event, "uuid"),
+            *_violations_of_system(event),
+            *_violations_of_created_at(event),
+            *_violations_of_event_type(event),
+            *_violations_of_message(event),
+            *_violations_of_other_keys(event),
+        ]
+    first = violations[0]
+    detail = f"The event is not valid: {first.pointer or 'it'} {first.message}."
+    return Refusal(Code.INVALID_EVENT, detail, violations[:_MAX_VIOLATIONS])
+
+
+def _violation_of_uuid(event: dict[str, Any], key: str) -> list[Violation]:
+    value = event.get(key)
+    if type(value) is str and _IS_UUID(value):
+        return []
+    return [Violation(f"/{key}", _must_be(event, key, "a UUID: 8-4-4-4-12 hexadecimal digits with hyphens"))]
+
+
+def _violations_of_system(event: dict[str, Any]) -> list[Violation]:
+    if "smrtLinkId" in event:
+        return _violation_of_uuid(event, "smrtLinkId")
+    return _violation_of_uuid(event, "smrtlinkId")
+
+
+def _violations_of_created_at(event: dict[str, Any]) -> list[Violation]:
+    value = event.get("createdAt")
+    form = "must be text: an RFC 3339 date-time with an offset, such as 2017-02-16T08:36:21.082-08:00"
+    if type(value) is str:
+        try:
+            parse_instant(value)
+        except ValueError as error:
+            form = str(error)
+        else:
+            return []
+    return [Violation("/createdAt", _must_be(event, "createdAt", form.removeprefix("must be ")))]
+
+
+def _violations_of_event_type(event: dict[str, Any]) -> list[Violation]:
+    violations = []
+    if type(event.get("eventTypeId")) is not str:
+        violations.append(Violation("/eventTypeId", _must_be(event, "eventTypeId", "text, such as sl_test_event")))
+    version = event.get("eventTypeVersion")
+    if type(version) is not int or not 1 <= version <= _MAX_VERSION:
+        form = f"an integer from 1 to {_MAX_VERSION}, written with digits only"
+        violations.append(Violation("/eventTypeVersion", _must_be(event, "eventTypeVersion", form)))
+    return violations
+
+
+def _violations_of_message(event: dict[str, Any]) -> list[Violation]:
+    if type(event.get("message")) is dict:
+        return []
+    return [Violation("/message", _must_be(event, "message", "a JSON object"))]
+
+
+def _violations_of_other_keys(event: dict[str, Any]) -> list[Violation]:
+    """Judge what need not be there: the second spelling, dnsName, keys of the sender's own."""
+    violations = []
+    if "smrtlinkId" in event and "smrtLinkId" in event:
+        violations.append(
+            Violation("/smrtlinkId", "must not be there beside /smrtLinkId: send one of the two spellings")
+        )
+    if type(event.get("dnsName", "")) not in {str, type(None)}:
+        violations.append(Violation("/dnsName", "must be text or null, or left out"))
+    for key in event:
+        if key.startswith("@"):
+            pointer = "/" + key.replace("~", "~0").replace("/", "~1") if len(key) <= _MAX_POINTER else ""
+            violations.append(Violation(pointer, "must not be there: keys that begin with @ are the server's own"))
+    return violations
+
+
+def _must_be(event: dict[str, Any], key: str, form: str) -> str:
+    return f"must be {form}" if key in event else f"is missing: it must be {form}"
