@@ -1,0 +1,281 @@
+"""The filesystem store: an append-only log is the truth, an index derived from it finds things.
+
+::
+
+    <root>/
+        events/<YYYY-MM-DD>/<n>.ndjson      the log, one record a line (``backends.log``)
+        index/                              where each event stands (``backends.filesystem.index``); may be deleted
+        damaged/<segment>-<offset>.line     lines whose checksum was wrong, set aside as they were found
+
+*Stored* means: written and ``fdatasync``ed, with the names of new files synced too. The newest events are found in
+memory, the index is written behind them; what it had not yet written when the process ended is read again from the
+log's tail.
+
+The caller owns the root (``backends.lock.DirectoryLock``), except for a store opened ``read_only``, which reads what is
+there beside a running server.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from backends.base import Arrival, Event, EventStore, Outcome, Page, Position, Query, Status
+from backends.disk import Disk
+from backends.equality import same_content
+from backends.errors import StorageFull, StoreClosed, StoreUnavailable
+from backends.filesystem.flight import Flight
+from backends.filesystem.index import Index
+from backends.filesystem.record_reader import RecordReader
+from backends.log import BEGINNING, AppendLog, LogPosition, Place
+from backends.record import original_of
+
+SEGMENT_BYTES: Final = 256 * 1024 * 1024
+MEMORY_ROWS: Final = 32_768
+READERS: Final = 4
+TAIL_BLOCK: Final = 500
+LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
+_TOKEN: Final = re.compile(r"([0-9]{1,10})-([0-9]{1,20})")
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes of the log were read again, and of how many."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+Result = TypeVar("Result")
+_STORED: Final = Outcome(Status.STORED)
+
+
+class FilesystemStore(EventStore):
+    """See the module.
+
+    Args:
+        root: the data directory, made when missing.
+        read_only: open beside a running server; ``put`` is refused.
+        disk: the system calls.
+        segment_bytes: size at which a segment of the log is sealed.
+        memory_rows: how many of the newest events the index keeps in memory before it writes them.
+        progress: told about the reading of the log at the start, when there is something to read.
+
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        read_only: bool = False,
+        disk: Disk | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        memory_rows: int = MEMORY_ROWS,
+        progress: Progress | None = None,
+    ) -> None:
+        self.root = root
+        self.disk = disk or Disk()
+        self.log = AppendLog(root / "events", disk=self.disk, segment_bytes=segment_bytes, read_only=read_only)
+        self.index = Index(root / "index", disk=self.disk, memory_rows=memory_rows)
+        self._reader = RecordReader(self.log, self.disk, None if read_only else root / "damaged")
+        self._read_only = read_only
+        self._progress = progress
+        self._in_flight: dict[str, Flight] = {}
+        self._readers: ThreadPoolExecutor | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.log.__aenter__()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        try:
+            await self._in_thread(self._catch_up)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        readers, self._readers = self._readers, None
+        if readers is None:
+            return
+        await self.log.__aexit__(None, None, None)
+        await asyncio.to_thread(self.index.close)
+        readers.shutdown(wait=False)
+
+    async def prepare(self, schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:  # noqa: ARG002, D102
+        self._require_open()
+
+    async def put(self, events: Sequence[Event]) -> list[Outcome]:  # noqa: D102
+        self._require_open()
+        if self.index.is_behind:
+            await self.index.wait_until_caught_up()
+        outcomes: list[Outcome] = [_STORED] * len(events)
+        undecided: Sequence[int] = range(len(events))
+        examined: dict[int, Sequence[Place]] = {}
+        while undecided:
+            flight, others, known = self._take_off(events, undecided, examined)
+            if flight.events and (error := await flight.wait()):
+                raise type(error)(str(error))
+            undecided = [number for number, _ in others]
+            for number in known:
+                record = await self._read_first(events[number].uuid, examined[number])
+                if record is None:
+                    undecided.append(number)
+                else:
+                    outcomes[number] = _judge(events[number], record)
+            for _, other in others:
+                await other.wait()
+            undecided.sort()
+        return outcomes
+
+    async def get(self, uuid: str) -> bytes | None:  # noqa: D102
+        self._require_open()
+        places = self.index.find_places(uuid)
+        return await self._read_first(uuid, places) if places else None
+
+    async def find(self, query: Query, *, limit: int, max_bytes: int) -> Page:  # noqa: D102
+        self._require_open()
+        return await self._in_thread(self._find, query, limit, max_bytes)
+
+    async def tail(self, token: str | None = None) -> AsyncIterator[Arrival]:  # noqa: D102
+        self._require_open()
+        lines = self.log.scan(_parse_token(token))
+        while block := await self._in_thread(self._read_block, lines):
+            for place, event in block:
+                if event is not None:
+                    yield Arrival(event, f"{place.segment}-{place.offset + place.length + 1}")
+
+    async def ping(self) -> None:  # noqa: D102
+        self._require_open()
+        if await self._in_thread(self._free_bytes) < LEAST_FREE_BYTES:
+            msg = f"less than {LEAST_FREE_BYTES} bytes are free on the disk"
+            raise StorageFull(msg)
+        await self.log.probe()
+        if self.index.is_behind:
+            msg = f"the index can't be written: {self.index.problem or 'it is behind'}"
+            raise StoreUnavailable(msg)
+
+    def _take_off(
+        self, events: Sequence[Event], undecided: Sequence[int], examined: dict[int, Sequence[Place]]
+    ) -> tuple[Flight, list[tuple[int, Flight]], list[int]]:
+        """Send what is new into the log; tell which numbers wait for a flight, and which have places to be examined.
+
+        No await in here: what the look-ups found to be new still is when it takes off.
+        """
+        flight = Flight(self._landed)
+        others: list[tuple[int, Flight]] = []
+        known: list[int] = []
+        in_flight, find_places = self._in_flight, self.index.find_places
+        for number in undecided:
+            event = events[number]
+            uuid = event.uuid
+            if uuid in in_flight:
+                others.append((number, in_flight[uuid]))
+            elif (places := find_places(uuid)) and examined.get(number) != places:
+                examined[number] = places
+                known.append(number)
+            else:
+                in_flight[uuid] = flight
+                flight.events.append(event)
+        if flight.events:
+            try:
+                self.log.submit([event.record for event in flight.events], flight.land)
+            except StoreClosed:
+                self._landed(flight.events, ())
+                raise
+        return flight, others, known
+
+    def _landed(self, events: Sequence[Event], places: Sequence[Place]) -> None:
+        """Take what is synced into the index (no places: it failed), so that everybody sees it."""
+        in_flight, add = self._in_flight, self.index.add
+        for event, place in zip(events, places, strict=False):
+            add(event, place)
+        for event in events:
+            del in_flight[event.uuid]
+
+    def _require_open(self) -> None:
+        if self._readers is None:
+            msg = "the store is not open"
+            raise StoreClosed(msg)
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        readers = self._readers
+        if readers is None:
+            msg = "the store is not open"
+            raise StoreClosed(msg)
+        return await asyncio.get_running_loop().run_in_executor(readers, partial(work, *arguments))
+
+    def _catch_up(self) -> None:
+        """Bring the index up to the end of the log (a thread, before anybody else uses either)."""
+        start = self.index.open(read_only=self._read_only)
+        end = self.log.end
+        if start > end:
+            _LOGGER.warning("the index is ahead of the log and is made anew")
+            self.index.discard()
+            start = BEGINNING
+        total = sum(segment.valid for segment in self.log.segments() if segment.number >= start.segment) - start.offset
+        done = 0
+        for place, line in self.log.scan(start):
+            event = self._reader.event(place, line)
+            if event is not None:
+                while self.index.is_behind and not self._read_only:
+                    time.sleep(0.005)
+                self.index.add(event, place)
+            done += place.length + 1
+            if self._progress is not None and not place.offset % 1024:
+                self._progress(done, total)
+        if done:
+            _LOGGER.info("read %d bytes of the log again", done)
+        self.index.mark_complete(end)
+
+    async def _read_first(self, uuid: str, places: Sequence[Place]) -> bytes | None:
+        record = self._reader.first_cached(uuid, places)
+        return record if record is not None else await self._in_thread(self._reader.first, uuid, places)
+
+    def _read_block(self, lines: Iterator[tuple[Place, bytes]]) -> list[tuple[Place, Event | None]]:
+        return [(place, self._reader.event(place, line)) for place, line in islice(lines, TAIL_BLOCK)]
+
+    def _find(self, query: Query, limit: int, max_bytes: int) -> Page:
+        records: list[bytes] = []
+        size, last = 0, query.after
+        while True:
+            entries = self.index.list_entries(query._replace(after=last), limit=limit - len(records) + 1)
+            for entry in entries:
+                if len(records) == limit:
+                    return Page(records, last)
+                record = self._reader.intact(entry.place)
+                if record is not None:
+                    if records and size + len(record) > max_bytes:
+                        return Page(records, last)
+                    records.append(record)
+                    size += len(record)
+                last = Position(entry.at, entry.uuid)
+            if len(entries) <= limit - len(records):
+                return Page(records, None)
+
+    def _free_bytes(self) -> int:
+        try:
+            return self.disk.free_bytes(self.root)
+        except OSError as error:
+            msg = f"the data directory can't be read: {error.strerror}"
+            raise StoreUnavailable(msg) from error
+
+
+def _judge(event: Event, record: bytes) -> Outcome:
+    same = same_content(original_of(event.record), original_of(record))
+    return Outcome(Status.DUPLICATE if same else Status.CONFLICT, record)
+
+
+def _parse_token(token: str | None) -> LogPosition:
+    if token is None:
+        return BEGINNING
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        msg = f"not a token of this store: {token!r}"
+        raise ValueError(msg)
+    return LogPosition(int(match[1]), int(match[2]))
