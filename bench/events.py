@@ -39,20 +39,20 @@ def events(seed: int) -> Iterator[bytes]:
         block += 1
 
 
-def sample(seed: int, count: int, size: int) -> list[str]:
-    """Choose uuids among the first `count` events of a seed.
+def sample(seeds: range, count: int, size: int) -> list[str]:
+    """Choose uuids among the first `count` events of each seed.
 
     Args:
-        seed: of the events that were sent.
-        count: how many of them were sent and acknowledged.
+        seeds: of the events that were sent.
+        count: how many of each were sent and acknowledged.
         size: how many to choose, about evenly over all of them.
 
     """
     choose = Random(size)
-    blocks = max(1, count // BLOCK)
     chosen: list[str] = []
     while len(chosen) < size:
-        block = choose.randrange(blocks)
-        chosen += choose.sample(uuids(seed, block)[: count - block * BLOCK], min(16, count - block * BLOCK))
+        block = choose.randrange(max(1, count // BLOCK))
+        there = uuids(choose.choice(seeds), block)[: count - block * BLOCK]
+        chosen += choose.sample(there, min(16, len(there)))
     choose.shuffle(chosen)
     return chosen[:size]

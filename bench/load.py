@@ -70,9 +70,9 @@ def batch_posts(seed: int) -> Kind:
     return Kind(requests(), b"200 ", BATCH, lambda _, body: body.count(b'"stored"') == BATCH)
 
 
-def gets(seed: int, count: int) -> Kind:
-    """GET events by uuid, evenly among the first `count` of a seed; 200 and an event with that uuid."""
-    chosen = [_head("GET", f"/api/v1/events/{uuid}", None, "") for uuid in sample(seed, count, GET_SAMPLE)]
+def gets(seeds: range, count: int) -> Kind:
+    """GET events by uuid, evenly among the first `count` of each seed; 200 and an event."""
+    chosen = [_head("GET", f"/api/v1/events/{uuid}", None, "") for uuid in sample(seeds, count, GET_SAMPLE)]
     return Kind(cycle(chosen), b"200 ", 1, lambda _, body: b'"uuid"' in body)
 
 
@@ -159,7 +159,9 @@ class Run:
         """Count an answer and send what comes next."""
         now = time.perf_counter()
         self._latencies.append(now - connection.due)
-        if not answer.startswith(self.kind.status) or (len(self._latencies) % SAMPLED == 0 and not self._right(connection, answer)):
+        if not answer.startswith(self.kind.status) or (
+            len(self._latencies) % SAMPLED == 0 and not self._right(connection, answer)
+        ):
             self.fail(f"wrong answer: {answer[:2000]!r}")
         self._in_flight -= 1
         if self.rate is not None and self._backlog and not self._ending:
@@ -245,7 +247,7 @@ async def _main(options: argparse.Namespace) -> dict[str, Any]:
     kind = {
         "post": lambda: single_posts(options.seed),
         "batch": lambda: batch_posts(options.seed),
-        "get": lambda: gets(options.seed, options.stored),
+        "get": lambda: gets(range(options.seed, options.seed + options.seeds), options.stored),
     }[options.kind]()
     run = Run(kind, rate=options.rate, events=options.events)
     return await run.measure(options.port, options.connections, options.warm_up, options.seconds)
@@ -262,7 +264,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="requests per second: an open loop")
     parser.add_argument("--events", type=int, help="end after this many events, or after --seconds")
     parser.add_argument("--seed", type=int, default=1, help="events of one seed have the same uuids each time")
-    parser.add_argument("--stored", type=int, default=1, help="get: how many events of the seed are stored")
+    parser.add_argument("--seeds", type=int, default=1, help="get: ask for events of this many seeds, from --seed on")
+    parser.add_argument("--stored", type=int, default=1, help="get: how many events of each seed are stored")
     print(json.dumps(uvloop.run(_main(parser.parse_args()))))
 
 
