@@ -8,6 +8,7 @@ from typing import NamedTuple
 class Code(StrEnum):
     """The stable codes of refusals: at once the wire's ``code``, the metric's label and the quarantine's group."""
 
+    BAD_REQUEST = "bad_request"
     MALFORMED_JSON = "malformed_json"
     INVALID_UUID = "invalid_uuid"
     INVALID_PARAMETER = "invalid_parameter"
@@ -23,6 +24,7 @@ class Code(StrEnum):
     LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    EXPECTATION_FAILED = "expectation_failed"
     TOO_MANY_REQUESTS = "too_many_requests"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     STORAGE_FULL = "storage_full"

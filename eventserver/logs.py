@@ -1,0 +1,50 @@
+"""Structured logs: for people on a terminal, as JSON elsewhere. An accepted request has no line."""
+
+import logging
+import sys
+from typing import Final, Literal
+
+import structlog
+from structlog.typing import Processor
+
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure_logs(
+    form: Literal["auto", "console", "json"], level: Literal["debug", "info", "warning", "error"]
+) -> None:
+    """Set structlog and the standard library's logging up, once, at the start of a command.
+
+    Both go to standard error, in one form: libraries log through the standard library.
+
+    Args:
+        form: ``auto`` means for people on a terminal and JSON elsewhere.
+        level: the least level that is logged.
+
+    """
+    for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendering: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if for_people
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(_LEVELS[level])
