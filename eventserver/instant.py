@@ -44,18 +44,18 @@ def parse_instant(text: str) -> str:
         day = _calendar_day(day)
     else:
         day, minute = _shift(day, minute, offset, 0)
-    return f"{day}T{minute}:{second}.{fraction or '':0<9}Z"
+    return f"{day}T{minute}:{second}.{(fraction or '').ljust(9, '0')}Z"
 
 
 def received_now() -> str:
     """Return the present moment in UTC, always with six digits: ``2026-11-24T11:22:33.123456Z``."""
-    second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_second_text(second)}.{nanoseconds // 1000:06d}Z"
+    nanoseconds = str(time.time_ns())
+    return f"{_second_text(nanoseconds[:-9])}.{nanoseconds[-9:-3]}Z"
 
 
 @lru_cache(maxsize=8)
-def _second_text(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+def _second_text(second: str) -> str:
+    return datetime.fromtimestamp(int(second), UTC).replace(tzinfo=None).isoformat()
 
 
 @lru_cache(maxsize=4096)

@@ -98,8 +98,8 @@ def _refusal(event: Any) -> Refusal:
             *_violations_of_message(event),
             *_violations_of_other_keys(event),
         ]
-    first = violations[0]
-    detail = f"The event is not valid: {first.pointer or 'it'} {first.message}."
+    pointer, message = violations[0]
+    detail = f"The event is not valid: {pointer or 'it'} {message}."
     return Refusal(Code.INVALID_EVENT, detail, violations[:_MAX_VIOLATIONS])
 
 
@@ -118,15 +118,14 @@ def _violations_of_system(event: dict[str, Any]) -> list[Violation]:
 
 def _violations_of_created_at(event: dict[str, Any]) -> list[Violation]:
     value = event.get("createdAt")
-    form = "must be text: an RFC 3339 date-time with an offset, such as 2017-02-16T08:36:21.082-08:00"
-    if type(value) is str:
-        try:
-            parse_instant(value)
-        except ValueError as error:
-            form = str(error)
-        else:
-            return []
-    return [Violation("/createdAt", _must_be(event, "createdAt", form.removeprefix("must be ")))]
+    if type(value) is not str:
+        form = "text: an RFC 3339 date-time with an offset, such as 2017-02-16T08:36:21.082-08:00"
+        return [Violation("/createdAt", _must_be(event, "createdAt", form))]
+    try:
+        parse_instant(value)
+    except ValueError as error:
+        return [Violation("/createdAt", str(error))]
+    return []
 
 
 def _violations_of_event_type(event: dict[str, Any]) -> list[Violation]:

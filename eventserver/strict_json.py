@@ -6,6 +6,7 @@ decimals.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from decimal import MAX_EMAX, Decimal, InvalidOperation
 from typing import Any, Final
@@ -19,6 +20,7 @@ _SCALARS: Final = frozenset((str, int, bool, type(None)))
 _INFINITIES: Final = frozenset((float("inf"), float("-inf")))
 _LONGEST_INT: Final = 300  # int() of a text takes quadratic time; beyond this a decimal does as well
 _LONGEST_REASON: Final = 200
+_TOO_DEEP: Final = f"it is nested deeper than {MAX_DEPTH} levels"
 
 
 def decode(body: bytes) -> Any:
@@ -36,16 +38,13 @@ def decode(body: bytes) -> Any:
 
     """
     try:
-        value = from_json(body, catch_duplicate_keys=True, allow_inf_nan=False)
+        # Only keys are cached: values such as uuids are new each time, and looking for them costs a tenth.
+        value = from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
     except ValueError as error:
         if "number out of range" not in str(error):
             raise malformed(_reason(body, error)) from None
-        value = _decode_exactly(body)
-    else:
-        if type(value) in _SCALARS or not _holds_infinity(value):
-            return value
-        value = _decode_exactly(body)
-    return value
+        return _decode_exactly(body)
+    return _decode_exactly(body) if _holds_infinity(value) else value
 
 
 def malformed(reason: str) -> Refusal:
@@ -64,16 +63,14 @@ def _reason(body: bytes, error: ValueError) -> str:
 def _holds_infinity(value: Any) -> bool:
     """Tell whether any number in a value is infinite; refuse a value that nests too deep.
 
-    Level by level, since this is shorter and faster than recursion: the typical event has two levels.
+    Level by level: 0.4 us for the typical event; a pattern that looks for long exponents and digits takes 1.5 us.
     """
     found = False
-    level = [value]
-    depth = 0
+    depth, level = (0, [value]) if type(value) is dict else (-1, [[value]])
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            reason = f"it is nested deeper than {MAX_DEPTH} levels"
-            raise malformed(reason)
+            raise malformed(_TOO_DEEP)
         below: list[Any] = []
         for container in level:
             items: Iterable[Any] = container.values() if type(container) is dict else container
@@ -100,12 +97,11 @@ def _decode_exactly(body: bytes) -> Any:
             parse_int=_integer,
             parse_constant=_refuse_constant,
         )
-        _holds_infinity(value if type(value) in {dict, list} else [])
+        _holds_infinity(value)  # for its nesting only
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False, default=str).encode()  # fails for a lone surrogate
     except RecursionError:
-        reason = f"it is nested deeper than {MAX_DEPTH} levels"
-        raise malformed(reason) from None
+        raise malformed(_TOO_DEEP) from None
     except ValueError as error:
         raise malformed(str(error)) from None
     return value
@@ -114,9 +110,8 @@ def _decode_exactly(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        seen: set[str] = set()
-        key = next(key for key, _ in pairs if key in seen or seen.add(key))
-        msg = f'Detected duplicate key "{key}"'
+        key, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        msg = f"Detected duplicate key {json.dumps(key)}"
         raise ValueError(msg)
     return value
 
