@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from backends.statistics import Statistic
+
 
 class Event(NamedTuple):
     """An event as a store sees it: the keys that it is found by, and the finished record.
@@ -197,3 +199,7 @@ class EventStore(ABC):
             StoreUnavailable: it can't be reached or can't write.
 
         """
+
+    def statistics(self) -> list[Statistic]:
+        """Return what this store counts, for the metrics; reads plain numbers, never waits, works in any state."""
+        return []

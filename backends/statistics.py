@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 
 class Histogram:
@@ -41,3 +42,13 @@ class Histogram:
         """Count one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+
+class Statistic(NamedTuple):
+    """One thing that is counted, ready to be shown."""
+
+    name: str
+    """Lower case with underscores, its unit at the end: ``index_runs``, ``sync_seconds``; ``..._total`` only grows."""
+    description: str
+    """A sentence without a full stop."""
+    value: float | Histogram
