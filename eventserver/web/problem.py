@@ -19,6 +19,7 @@ from aiohttp import web
 from backends.errors import StorageFull, StoreClosed, StoreUnavailable
 from eventserver.counters import Counters
 from eventserver.refusal import Code, Refusal, Violation
+from eventserver.web.keys import COUNTERS
 
 MEDIA_TYPE: Final = "application/problem+json"
 DOCUMENTATION: Final = "/api/v1/docs"
@@ -73,17 +74,17 @@ _FRAMEWORK_CODES: Final = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def answered(handler: Handler, counters: Counters) -> Handler:
+def answered(handler: Handler) -> Handler:
     """Wrap a handler so that whatever it raises is answered as a problem.
 
-    Each route gets this instead of a middleware: it costs 0.03 us an accepted request, a middleware 1 us.
+    ``make_app`` puts this around each handler. A middleware would do the same, for 1 us a request instead of 0.03 us.
     """
 
     async def answering(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the one edge where errors become answers
-            return answer(request, error, counters)
+            return answer(request, error, request.app[COUNTERS])
 
     return answering
 
