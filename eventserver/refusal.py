@@ -48,6 +48,7 @@ class Refusal(Exception):
         detail: one sentence for a person: what was wrong, where, and what would be right.
         errors: the violations found, at most 20.
         headers: further response headers, such as ``Allow``.
+        event_type: id and version of the refused event, where they could be read.
 
     """
 
@@ -60,3 +61,4 @@ class Refusal(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers or {}
+        self.event_type: tuple[str, int] | None = None

@@ -1,0 +1,148 @@
+"""Many events in one request: judged in order, stored in blocks, a verdict for each."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from backends.base import Event, Outcome, Status
+from backends.errors import StorageFull, StoreError
+from backends.record import original_of
+from eventserver.intake import KEPT_CODES, LARGE_BODY, Intake, conflict, refused_body
+from eventserver.message import received_now
+from eventserver.refusal import Code, Refusal, Violation
+
+SLICE_SECONDS: Final = 0.005
+"""The event loop is given back after this long."""
+BLOCK_EVENTS: Final = 1000
+"""A sender that is faster than the disk waits for its block, so that memory stays flat."""
+INVALID: Final = "invalid"
+
+
+class Verdict(NamedTuple):
+    """What became of one event of a batch."""
+
+    status: str
+    """A ``Status``, or ``INVALID``."""
+    uuid: str | None = None
+    code: Code | None = None
+    detail: str | None = None
+    errors: Sequence[Violation] = ()
+
+    @property
+    def retryable(self) -> bool:
+        """Whether sending the same bytes again may succeed."""
+        return self.status == Status.UNAVAILABLE
+
+
+class _Refused(NamedTuple):
+    number: int
+    body: bytes
+    refusal: Refusal
+    uuid: str | None = None
+
+
+_PENDING: Final = Verdict("pending")
+
+
+class Batch:
+    """One request's events, in order.
+
+    Events of one uuid are judged as if they had been sent one after the other. Each good event goes in, whatever the
+    others are.
+
+    Args:
+        intake: judges and stores.
+        peer: who sent them.
+        max_event_bytes: a larger event is refused, alone.
+
+    """
+
+    def __init__(self, intake: Intake, *, peer: str, max_event_bytes: int) -> None:
+        self.verdicts: list[Verdict] = []
+        self._intake = intake
+        self._peer = peer
+        self._max_event_bytes = max_event_bytes
+        self._received = ""
+        self._numbers: list[int] = []
+        self._events: list[Event] = []
+        self._refused: list[_Refused] = []
+
+    async def add(self, bodies: Iterable[bytes]) -> None:
+        """Judge further events, and store them when they fill a block."""
+        judge, verdicts, numbers, events = self._intake.judge, self.verdicts, self._numbers, self._events
+        received = self._received = received_now()
+        started = perf_counter()
+        for body in bodies:
+            try:
+                event = judge(body, received) if len(body) <= LARGE_BODY else await self._judge_large(body)
+            except Refusal as refusal:
+                self._refused.append(_Refused(len(verdicts), body, refusal))
+            else:
+                numbers.append(len(verdicts))
+                events.append(event)
+            verdicts.append(_PENDING)
+            if perf_counter() - started > SLICE_SECONDS:
+                await asyncio.sleep(0)
+                started = perf_counter()
+            if len(events) + len(self._refused) >= BLOCK_EVENTS:
+                await self._store()
+
+    async def finish(self) -> list[Verdict]:
+        """Return all verdicts, once each event has got its own."""
+        await self._store()
+        return self.verdicts
+
+    async def _judge_large(self, body: bytes) -> Event:
+        if len(body) > self._max_event_bytes:
+            detail = f"The event has {len(body)} bytes; at most {self._max_event_bytes} are taken."
+            raise Refusal(Code.PAYLOAD_TOO_LARGE, detail)
+        return await asyncio.to_thread(self._intake.judge, body, self._received)
+
+    async def _store(self) -> None:
+        """Store what was judged good and keep what was not; then both have their verdicts."""
+        numbers, events = self._numbers, self._events
+        started = perf_counter()
+        try:
+            outcomes = await self._intake.store.put(events) if events else []
+        except StoreError as error:
+            self._unavailable(zip(numbers, [event.uuid for event in events], strict=True), error)
+        else:
+            self._intake.counters.store_seconds.observe(perf_counter() - started)
+            for number, event, outcome in zip(numbers, events, outcomes, strict=True):
+                self._told(number, event, outcome)
+        if self._refused:
+            await self._refuse()
+        numbers.clear()
+        events.clear()
+        self._refused.clear()
+
+    def _told(self, number: int, event: Event, outcome: Outcome) -> None:
+        if outcome.status is Status.CONFLICT:
+            self._refused.append(_Refused(number, original_of(event.record), conflict(event), event.uuid))
+            return
+        self.verdicts[number] = Verdict(outcome.status, event.uuid)
+        self._intake.counters.outcomes[outcome.status, event.event_type_id] += 1
+
+    async def _refuse(self) -> None:
+        """Keep what is refused for its content, and only then say so."""
+        kept = [
+            refused_body(body, refusal, self._peer, self._received)
+            for _, body, refusal, _ in self._refused
+            if refusal.code in KEPT_CODES
+        ]
+        try:
+            await self._intake.keep(kept)
+        except StoreError as error:
+            self._unavailable(((refused.number, refused.uuid) for refused in self._refused), error)
+            return
+        for number, _, refusal, uuid in self._refused:
+            status = Status.CONFLICT if refusal.code is Code.EVENT_CONFLICT else INVALID
+            self.verdicts[number] = Verdict(status, uuid, refusal.code, refusal.detail, refusal.errors)
+            self._intake.count_refusal(refusal)
+
+    def _unavailable(self, numbers: Iterable[tuple[int, str | None]], error: StoreError) -> None:
+        code = Code.STORAGE_FULL if isinstance(error, StorageFull) else Code.STORAGE_UNAVAILABLE
+        for number, uuid in numbers:
+            self.verdicts[number] = Verdict(Status.UNAVAILABLE, uuid, code)
+            self._intake.counters.outcomes[code, "other"] += 1

@@ -1,0 +1,103 @@
+"""Many events in one request: a JSON array, or NDJSON that is read as it arrives."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+from aiohttp import web
+
+from eventserver.batch import Batch, Verdict
+from eventserver.json_array import split_array
+from eventserver.refusal import Code, Refusal
+from eventserver.web.bodies import NDJSON, read_body, read_chunks, require_json
+from eventserver.web.keys import COUNTERS, INTAKE, SETTINGS
+from eventserver.web.problem import answer, answered
+from eventserver.web.responses import json_answer
+
+_VIOLATIONS_TOLD: Final = 2_000
+"""In one answer; beyond them an invalid event has its code and its detail only."""
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes of this module."""
+    return [web.post("/api/v1/events/batch", answered(post_batch))]
+
+
+async def post_batch(request: web.Request) -> web.StreamResponse:
+    """Take many events: 200 and a verdict for each, in order, whatever they are."""
+    media_type = require_json(request, NDJSON)
+    app = request.app
+    settings = app[SETTINGS]
+    app[COUNTERS].batches += 1
+    batch = Batch(app[INTAKE], peer=request.remote or "", max_event_bytes=settings.event_max_event_bytes)
+    if media_type == NDJSON:
+        return await _take_lines(request, batch)
+    seconds = settings.event_body_timeout_seconds
+    body = await read_body(request, limit=settings.event_max_batch_bytes, seconds=seconds)
+    await batch.add(await split_array(body, most=settings.event_max_batch_events))
+    return json_answer(verdicts_document(await batch.finish()))
+
+
+async def _take_lines(request: web.Request, batch: Batch) -> web.StreamResponse:
+    """Take events as their lines arrive; what arrived whole is stored, whatever happens to the rest."""
+    settings = request.app[SETTINGS]
+    try:
+        async for lines in _read_lines(request):
+            room = settings.event_max_batch_events - len(batch.verdicts)
+            await batch.add(lines[:room])
+            if len(lines) > room:
+                most = settings.event_max_batch_events
+                detail = f"The batch has more than {most} events; send the rest in another."
+                raise Refusal(Code.PAYLOAD_TOO_LARGE, detail)  # noqa: TRY301 - like a limit of bytes, met in mid-stream
+    except Exception as error:
+        verdicts = await batch.finish()
+        if not isinstance(error, Refusal):
+            raise
+        response = answer(request, error)
+        assert isinstance(response.body, bytes)
+        response.body = b'%b,"verdicts":%b}' % (response.body[:-1], verdicts_document(verdicts))
+        return response
+    return json_answer(verdicts_document(await batch.finish()))
+
+
+async def _read_lines(request: web.Request) -> AsyncIterator[list[bytes]]:
+    """Yield the lines that each chunk completes, blank ones left out."""
+    settings = request.app[SETTINGS]
+    limit, seconds = settings.event_max_batch_bytes, settings.event_body_timeout_seconds
+    rest: list[bytes] = []
+    async for chunk in read_chunks(request, limit=limit, seconds=seconds):
+        if b"\n" not in chunk:
+            rest.append(chunk)
+            continue
+        *lines, last = b"".join((*rest, chunk)).split(b"\n")
+        rest = [last]
+        yield [line for line in lines if line and not line.isspace()]
+    last = b"".join(rest)
+    if last and not last.isspace():
+        yield [last]
+
+
+def verdicts_document(verdicts: Iterable[Verdict]) -> bytes:
+    """Return the JSON array of ``{index, uuid, status, code?, detail?, errors?, retryable}``."""
+    left = _VIOLATIONS_TOLD
+    documents = []
+    for index, verdict in enumerate(verdicts):
+        if verdict.code is None:
+            documents.append(
+                f'{{"index":{index},"uuid":"{verdict.uuid}","status":"{verdict.status}","retryable":false}}'
+            )
+            continue
+        document: dict[str, Any] = {
+            "index": index,
+            "uuid": verdict.uuid,
+            "status": verdict.status,
+            "code": verdict.code,
+        }
+        if verdict.detail is not None:
+            document["detail"] = verdict.detail[:300]
+        if verdict.errors and left > 0:
+            left -= len(verdict.errors)
+            document["errors"] = [error._asdict() for error in verdict.errors]
+        document["retryable"] = verdict.retryable
+        documents.append(json.dumps(document, separators=(",", ":")))
+    return f"[{','.join(documents)}]".encode("utf-8", "replace")

@@ -1,0 +1,94 @@
+"""Reading the body of a request, within limits of size and time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from eventserver.refusal import Code, Refusal
+
+_JSON_TYPES: Final = frozenset({"application/json", "text/plain", ""})
+"""A missing type and ``text/plain`` are taken as JSON, for old clients."""
+NDJSON: Final = "application/x-ndjson"
+
+
+def require_json(request: web.Request, *others: str) -> str:
+    """Return the media type of the body, lower case.
+
+    Raises:
+        Refusal: ``unsupported_media_type``: it is neither JSON nor one of the others, or not in UTF-8.
+
+    """
+    header = request.headers.get("Content-Type", "")
+    if header == "application/json":
+        return header
+    media_type, _, parameters = header.lower().partition(";")
+    media_type = media_type.strip()
+    if media_type not in _JSON_TYPES and media_type not in others:
+        right = ", ".join(("application/json", *others))
+        detail = f"The body is said to be {media_type[:80]!r}; send Content-Type: {right}."
+        raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail)
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if charset and charset not in {"utf-8", "utf8", "us-ascii"}:
+        raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, f"The body is said to be in {charset[:40]!r}; JSON is UTF-8.")
+    return media_type or "application/json"
+
+
+async def read_body(request: web.Request, *, limit: int, seconds: float) -> bytes:
+    """Return the whole body, decoded from its content encoding.
+
+    Args:
+        request: whose body has not been read.
+        limit: bytes at most, after decoding.
+        seconds: the time for all of it.
+
+    Raises:
+        Refusal: ``payload_too_large`` (at once when the declared length tells), ``request_timeout``.
+
+    """
+    content = request.content
+    if content.is_eof() and not content.exception():
+        # Small bodies are here already: they came in the packet that brought the headers.
+        body = content.read_nowait(-1)
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+    return b"".join([chunk async for chunk in read_chunks(request, limit=limit, seconds=seconds)])
+
+
+async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives, decoded from its content encoding.
+
+    Args:
+        request: whose body has not been read.
+        limit: bytes at most, after decoding.
+        seconds: the time for all of it, not counting what the consumer takes.
+
+    Raises:
+        Refusal: ``payload_too_large`` (at once when the declared length tells), ``request_timeout``.
+
+    """
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+    size, left, loop = 0, seconds, asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            async with asyncio.timeout(left):
+                chunk = await request.content.readany()
+        except TimeoutError:
+            detail = f"The body did not arrive within {seconds:g} s."
+            raise Refusal(Code.REQUEST_TIMEOUT, detail) from None
+        left = max(0.001, left - (loop.time() - started))
+        if not chunk:
+            return
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        yield chunk
+
+
+def too_large(limit: int) -> Refusal:
+    """Return the refusal of a body over a limit of bytes."""
+    return Refusal(Code.PAYLOAD_TOO_LARGE, f"The body is larger than the {limit} bytes that are taken here.")

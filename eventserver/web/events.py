@@ -1,0 +1,62 @@
+"""Events over HTTP: take one, give one back."""
+
+import re
+from typing import Final
+
+from aiohttp import web
+
+from backends.base import Status
+from backends.record import original_of
+from eventserver.refusal import Code, Refusal
+from eventserver.web.bodies import read_body, require_json
+from eventserver.web.keys import INTAKE, SETTINGS, STORE
+from eventserver.web.problem import answered
+from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer
+
+_IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes of this module."""
+    return [
+        web.post("/api/v1/events", answered(post_event)),
+        web.get("/api/v1/events/{uuid}", answered(get_event)),
+    ]
+
+
+async def post_event(request: web.Request) -> web.StreamResponse:
+    """Take one event: 201 when it is new, 200 when it is there already; durable before the answer."""
+    require_json(request)
+    app = request.app
+    settings = app[SETTINGS]
+    body = await read_body(request, limit=settings.event_max_event_bytes, seconds=settings.event_body_timeout_seconds)
+    status, uuid, original = await app[INTAKE].accept(body, peer=request.remote or "")
+    code = 200 if status is Status.DUPLICATE else 201
+    if len(original) > LARGE_ANSWER:
+        return json_answer(
+            original, status=code, headers={"Location": f"/api/v1/events/{uuid}", "Event-Status": status}
+        )
+    return WholeAnswer(code, original, f"Location: /api/v1/events/{uuid}\r\nEvent-Status: {status}\r\n")
+
+
+async def get_event(request: web.Request) -> web.StreamResponse:
+    """Give one event back as it was sent."""
+    uuid = uuid_of(request)
+    record = await request.app[STORE].get(uuid)
+    if record is None:
+        raise Refusal(Code.NOT_FOUND, f"No event with uuid {uuid} is stored.")
+    return json_answer(original_of(record))
+
+
+def uuid_of(request: web.Request) -> str:
+    """Return the uuid in the path, lower case.
+
+    Raises:
+        Refusal: ``invalid_uuid``.
+
+    """
+    text = request.match_info["uuid"]
+    if not _IS_UUID(text):
+        detail = f"{text[:80]!r} is not a uuid; it should be 36 characters, 8-4-4-4-12 hexadecimal digits."
+        raise Refusal(Code.INVALID_UUID, detail)
+    return text.lower()
