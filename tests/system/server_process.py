@@ -92,6 +92,13 @@ class ServerProcess:
             time.sleep(0.005)
         return self
 
+    def run_to_its_end(self, seconds: float = 30.0) -> int:
+        """Start what is expected to end by itself, and return its exit code."""
+        try:
+            return self.launch().process.wait(seconds)
+        finally:
+            self.kill()
+
     def probe(self, path: str, seconds: float = 5.0) -> int:
         """Return the status of a GET; 0 when there is no answer."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
