@@ -32,13 +32,13 @@ from backends.disk import Disk
 from backends.equality import same_content
 from backends.errors import StorageFull, StoreClosed, StoreUnavailable
 from backends.filesystem.flight import Flight
-from backends.filesystem.index import Index
+from backends.filesystem.index import MEMORY_ROWS, Index
+from backends.filesystem.manifest import FILE_NAME as MANIFEST
 from backends.filesystem.record_reader import RecordReader
 from backends.log import BEGINNING, AppendLog, LogPosition, Place
 from backends.record import original_of
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
-MEMORY_ROWS: Final = 32_768
 READERS: Final = 4
 TAIL_BLOCK: Final = 500
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
@@ -195,6 +195,9 @@ class FilesystemStore(EventStore):
         in_flight, add = self._in_flight, self.index.add
         for event, place in zip(events, places, strict=False):
             add(event, place)
+        if places:
+            segment, offset, length = places[-1]
+            self.index.mark_complete(LogPosition(segment, offset + length + 1))
         for event in events:
             del in_flight[event.uuid]
 
@@ -216,8 +219,9 @@ class FilesystemStore(EventStore):
         end = self.log.end
         if start > end:
             _LOGGER.warning("the index is ahead of the log and is made anew")
-            self.index.discard()
-            start = BEGINNING
+            self.index.close()
+            self.disk.remove(self.root / "index" / MANIFEST)
+            start = self.index.open(read_only=self._read_only)
         total = sum(segment.valid for segment in self.log.segments() if segment.number >= start.segment) - start.offset
         done = 0
         for place, line in self.log.scan(start):
@@ -226,6 +230,7 @@ class FilesystemStore(EventStore):
                 while self.index.is_behind and not self._read_only:
                     time.sleep(0.005)
                 self.index.add(event, place)
+                self.index.mark_complete(LogPosition(place.segment, place.offset + place.length + 1))
             done += place.length + 1
             if self._progress is not None and not place.offset % 1024:
                 self._progress(done, total)

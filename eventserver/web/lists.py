@@ -27,8 +27,6 @@ _DIGITS: Final = re.compile(r"[0-9]{1,10}")
 _INSTANT: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z"
 _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _CURSOR: Final = re.compile(f"({_INSTANT})/({_UUID})")
-    r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-)
 
 
 class ListRequest(NamedTuple):
