@@ -3,6 +3,8 @@
 import json
 from typing import Any, Final
 
+from backends.collector import collector_paused
+
 _SYSTEM_KEY: Final = "smrtlinkId"
 _OTHER_SYSTEM_KEY: Final = "smrtLinkId"
 
@@ -24,7 +26,10 @@ def same_content(first: bytes, second: bytes) -> bool:
         ValueError: one of them is not JSON.
 
     """
-    return first == second or _content(first) == _content(second)
+    if first == second:
+        return True
+    with collector_paused():
+        return _content(first) == _content(second)
 
 
 def _content(event: bytes) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9
 _MAX_VERSION: Final = 2147483647
 _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER: Final = 100
-_KNOWN_KEYS: Final = 6  # uuid, one spelling of smrtlinkId, createdAt, eventTypeId, eventTypeVersion, message
+_NEEDED_KEYS: Final = 6
 
 
 class SystemMessage(NamedTuple):
@@ -48,40 +48,29 @@ def parse(body: bytes) -> SystemMessage:
 
     """
     event = decode(body)
-    # One test for the whole envelope, and only when it fails the search for what is wrong: this is the hot path.
-    if type(event) is dict:
-        get = event.get
-        uuid = get("uuid")
-        smrtlink_id = get("smrtLinkId") or get("smrtlinkId")
-        created_at = get("createdAt")
-        event_type_id = get("eventTypeId")
-        event_type_version = get("eventTypeVersion")
-        message = get("message")
+    # One test for the whole envelope; what exactly is wrong is asked only when it fails. This is the hot path.
+    try:
+        uuid = event["uuid"]
+        smrtlink_id = event["smrtLinkId" if "smrtLinkId" in event else "smrtlinkId"]
+        event_type_id = event["eventTypeId"]
+        event_type_version = event["eventTypeVersion"]
+        message = event["message"]
         if (
-            type(uuid) is str
-            and type(smrtlink_id) is str
-            and type(created_at) is str
+            _IS_UUID(uuid)
+            and _IS_UUID(smrtlink_id)
             and type(event_type_id) is str
             and type(event_type_version) is int
-            and type(message) is dict
             and 1 <= event_type_version <= _MAX_VERSION
-            and _IS_UUID(uuid)
-            and _IS_UUID(smrtlink_id)
-            and (len(event) == _KNOWN_KEYS or not _violations_of_other_keys(event))
+            and type(message) is dict
+            and (len(event) == _NEEDED_KEYS or not _violations_of_other_keys(event))
         ):
-            try:
-                at = parse_instant(created_at)
-            except ValueError:
-                raise _refusal(event) from None
+            at = parse_instant(event["createdAt"])
+            original = body.strip(_SPACE)
             return SystemMessage(
-                uuid.lower(),
-                smrtlink_id.lower(),
-                event_type_id,
-                event_type_version,
-                at,
-                message,
-                body.strip(_SPACE),
+                uuid.lower(), smrtlink_id.lower(), event_type_id, event_type_version, at, message, original
             )
+    except (KeyError, TypeError, ValueError) as error:  # a missing key, no text where one belongs, no instant
+        raise _refusal(event) from error
     raise _refusal(event)
 
 

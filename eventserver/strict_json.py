@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from jiter import from_json
 
+from backends.collector import collector_paused
 from eventserver.refusal import Code, Refusal
 
 MAX_DEPTH: Final = 64
 _SCALARS: Final = frozenset((str, int, bool, type(None)))
 _INFINITIES: Final = frozenset((float("inf"), float("-inf")))
 _LONGEST_INT: Final = 300  # int() of a text takes quadratic time; beyond this a decimal does as well
+_LARGE: Final = 64 * 1024
 _LONGEST_REASON: Final = 200
 _TOO_DEEP: Final = f"it is nested deeper than {MAX_DEPTH} levels"
 
@@ -37,6 +39,13 @@ def decode(body: bytes) -> Any:
         Refusal: ``malformed_json``.
 
     """
+    if len(body) <= _LARGE:
+        return _decode(body)
+    with collector_paused():
+        return _decode(body)
+
+
+def _decode(body: bytes) -> Any:
     try:
         # Only keys are cached: values such as uuids are new each time, and looking for them costs a tenth.
         value = from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
