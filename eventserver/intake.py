@@ -90,10 +90,10 @@ class Intake:
         status, record = (await self.store.put((event,)))[0]
         counters.store_seconds.observe(perf_counter() - judged)
         if status is Status.CONFLICT:
-            refusal = conflict(event)
-            await self.keep([refused_body(body, refusal, peer, received)])
-            self.count_refusal(refusal)
-            raise refusal
+            conflicting = conflict(event)
+            await self.keep([refused_body(body, conflicting, peer, received)])
+            self.count_refusal(conflicting)
+            raise conflicting
         counters.outcomes[status, event.event_type_id] += 1
         return Receipt(status, event.uuid, original_of(record or event.record))
 

@@ -11,7 +11,7 @@ from eventserver.json_array import split_array
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import NDJSON, read_body, read_chunks, require_json
 from eventserver.web.keys import COUNTERS, INTAKE, SETTINGS
-from eventserver.web.problem import answer, answered
+from eventserver.web.problem import answer
 from eventserver.web.responses import json_answer
 
 _VIOLATIONS_TOLD: Final = 2_000
@@ -20,7 +20,7 @@ _VIOLATIONS_TOLD: Final = 2_000
 
 def routes() -> list[web.RouteDef]:
     """Return the routes of this module."""
-    return [web.post("/api/v1/events/batch", answered(post_batch))]
+    return [web.post("/api/v1/events/batch", post_batch)]
 
 
 async def post_batch(request: web.Request) -> web.StreamResponse:
@@ -53,7 +53,7 @@ async def _take_lines(request: web.Request, batch: Batch) -> web.StreamResponse:
         verdicts = await batch.finish()
         if not isinstance(error, Refusal):
             raise
-        response = answer(request, error)
+        response = answer(request, error, request.app[COUNTERS])
         assert isinstance(response.body, bytes)
         response.body = b'%b,"verdicts":%b}' % (response.body[:-1], verdicts_document(verdicts))
         return response

@@ -10,7 +10,6 @@ from backends.record import original_of
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import read_body, require_json
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
-from eventserver.web.problem import answered
 from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer
 
 _IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
@@ -19,8 +18,8 @@ _IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{
 def routes() -> list[web.RouteDef]:
     """Return the routes of this module."""
     return [
-        web.post("/api/v1/events", answered(post_event)),
-        web.get("/api/v1/events/{uuid}", answered(get_event)),
+        web.post("/api/v1/events", post_event),
+        web.get("/api/v1/events/{uuid}", get_event),
     ]
 
 

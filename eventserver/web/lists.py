@@ -15,7 +15,6 @@ from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import NDJSON
 from eventserver.web.events import uuid_of
 from eventserver.web.keys import STORE
-from eventserver.web.problem import answered
 from eventserver.web.responses import json_answer
 
 DEFAULT_LIMIT: Final = 100
@@ -40,8 +39,8 @@ class ListRequest(NamedTuple):
 def routes() -> list[web.RouteDef]:
     """Return the routes of this module."""
     return [
-        web.get("/api/v1/events", answered(list_events)),
-        web.get("/api/v1/events/smrt-link/{uuid}", answered(list_events_of_system)),
+        web.get("/api/v1/events", list_events),
+        web.get("/api/v1/events/smrt-link/{uuid}", list_events_of_system),
     ]
 
 
