@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from backends.base import Event
-from backends.errors import StoreError
+from backends.errors import StoreError, StoreUnavailable
 from backends.log import Place
 
 
@@ -13,13 +13,15 @@ class Flight:
 
     Args:
         landed: called first when they are synced, with their places, or when they failed, with none.
+        deadline: by the loop's clock; after it nobody waits any longer, though the events may still land.
 
     """
 
-    __slots__ = ("_landed", "events", "landed", "waiting")
+    __slots__ = ("_landed", "deadline", "events", "landed", "waiting")
 
-    def __init__(self, landed: Callable[[Sequence[Event], Sequence[Place]], None]) -> None:
+    def __init__(self, landed: Callable[[Sequence[Event], Sequence[Place]], None], deadline: float) -> None:
         self._landed = landed
+        self.deadline = deadline
         self.events: list[Event] = []
         self.landed = False
         self.waiting: list[asyncio.Future[StoreError | None]] = []
@@ -28,9 +30,11 @@ class Flight:
         """Make the events visible, or forget them; then let everybody go on who waits."""
         self.landed = True
         self._landed(self.events, places)
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(error)
+        self._tell(error)
+
+    def give_up(self) -> None:
+        """Let everybody go on who waits: what becomes of the events is not known yet."""
+        self._tell(StoreUnavailable("the disk has not answered in time"))
 
     async def wait(self) -> StoreError | None:
         """Return when it has landed, with the error if it failed; cancelling one who waits cancels nobody else."""
@@ -39,3 +43,9 @@ class Flight:
         future: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
         self.waiting.append(future)
         return await future
+
+    def _tell(self, error: StoreError | None) -> None:
+        for future in self.waiting:
+            if not future.done():
+                future.set_result(error)
+        self.waiting.clear()

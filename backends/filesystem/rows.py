@@ -1,10 +1,10 @@
 """How an event becomes a row of each of the index's tables, and a row an entry of a list.
 
 A row is a key and a place, both as bytes that sort as they mean, in one fixed-width byte string. So each table is an
-array of byte strings in ascending order, and of two rows with one key the newer place is the later one::
+array of byte strings in ascending order, and of two rows with one key the one with the newer place is the later one::
 
     identity    digest 8                                            place 12
-    by system   system 16   at 12   uuid 16   event type 4          place 12
+    by system   system 16   at 12   uuid 16                         place 12   event type 4
     by type     event type 4   at 12   uuid 16                      place 12
     by time     at 12   uuid 16                                     place 12
 
@@ -31,8 +31,9 @@ PLACE_AND_TYPE: Final = Struct(">IIII")
 EVENT_TYPE: Final = Struct(">I")
 
 _WIDTHS: Final = {"digest": DIGEST_WIDTH, "system": 16, "at": 12, "uuid": 16, "event_type": 4, "place": PLACE.size}
-_AT_LENGTH: Final = len("2017-02-16T16:36:21.082000000Z")
-_AT_DIGITS: Final = np.array([at for at, mark in enumerate("2017-02-16T16:36:21.082000000.") if mark not in "-T:."] + [29])
+_AT_DIGITS: Final = np.array(
+    [number for number, mark in enumerate("2017-02-16T16:36:21.082000000Z") if mark not in "-T:."]
+)
 _POSITION_WIDTH: Final = _WIDTHS["at"] + _WIDTHS["uuid"]
 
 
@@ -49,7 +50,7 @@ class TableFormat(NamedTuple):
 
     name: str
     columns: tuple[str, ...]
-    """Sorted by, in this order; the last is the place."""
+    """Sorted by, in this order: the key, the place, and what is only looked at."""
     key_width: int
     """Of rows that agree in so many bytes, one is kept: the one with the newest place."""
 
@@ -65,7 +66,7 @@ class TableFormat(NamedTuple):
 
 # Two uuids may share a digest, so that only rows that are equal altogether are one.
 IDENTITY: Final = TableFormat("identity", ("digest", "place"), 20)
-BY_SYSTEM: Final = TableFormat("by_system", ("system", "at", "uuid", "event_type", "place"), 48)
+BY_SYSTEM: Final = TableFormat("by_system", ("system", "at", "uuid", "place", "event_type"), 44)
 BY_TYPE: Final = TableFormat("by_type", ("event_type", "at", "uuid", "place"), 32)
 BY_TIME: Final = TableFormat("by_time", ("at", "uuid", "place"), 28)
 ORDERS: Final = (BY_SYSTEM, BY_TYPE, BY_TIME)
@@ -89,13 +90,13 @@ def pack_instants(instants: Sequence[str]) -> bytes:
         ValueError: one has another length.
 
     """
-    text = np.frombuffer("".join(instants).encode(), dtype=np.uint8).reshape(-1, _AT_LENGTH)
+    text = np.frombuffer("".join(instants).encode(), dtype=np.uint8).reshape(-1, len(_AT_FORM))
     digits = text[:, _AT_DIGITS] & 15
     return ((digits[:, ::2] << 4) | digits[:, 1::2]).tobytes()
 
 
 def digest_of(secret: bytes, uuid: str) -> bytes:
-    """Return the digest under which the identity table knows a uuid; the secret keeps senders from making equal ones."""
+    """Return the digest of a uuid in the identity table; the secret keeps senders from making equal ones."""
     return blake2b(secret + uuid.encode(), digest_size=DIGEST_WIDTH).digest()
 
 
@@ -122,6 +123,12 @@ def as_bytes(rows: Rows) -> Bytes:
     return rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
 
 
+def keys_of(rows: Rows, key_width: int) -> Rows:
+    """View the first bytes of each row, without copying."""
+    rest = rows.dtype.itemsize - key_width
+    return rows.view([("key", f"S{key_width}"), ("rest", f"S{rest}")])["key"] if rest else rows
+
+
 def sort_rows(rows: Rows, key_width: int) -> Rows:
     """Return the rows sorted, of those with one key only the one with the newest place.
 
@@ -129,22 +136,19 @@ def sort_rows(rows: Rows, key_width: int) -> Rows:
     """
     # Sorting the numbers of the rows and taking those is faster than moving rows about.
     ordered = np.take(rows, np.argsort(rows, kind="stable"))
-    width = ordered.dtype.itemsize
-    keys = ordered
-    if key_width < width:
-        keys = ordered.view([("key", f"S{key_width}"), ("place", f"S{width - key_width}")])["key"]
-    is_last = keys[:-1] != keys[1:]
-    if is_last.all():
+    keys = keys_of(ordered, key_width)
+    is_first = keys[1:] != keys[:-1]
+    if is_first.all():
         return ordered
-    return ordered[np.append(is_last, True)]  # noqa: FBT003 - the last row of all is the last of its key
+    # The last row of a key is the one before the first row of the next key.
+    return np.take(ordered, np.append(np.flatnonzero(is_first), len(ordered) - 1))
 
 
 def positions_of(table: TableFormat, rows: Rows) -> Rows:
     """Cut rows of an order down to what all orders share: at, uuid, place; that is, to rows by time."""
     data = as_bytes(rows)
     start = table.offset("at")
-    cut = np.concatenate([data[:, start : start + _POSITION_WIDTH], data[:, -PLACE.size :]], axis=1)
-    return as_rows(cut, BY_TIME.width)
+    return as_rows(np.ascontiguousarray(data[:, start : start + BY_TIME.width]), BY_TIME.width)
 
 
 def read_entries(rows: Rows) -> list[Entry]:
@@ -156,8 +160,6 @@ def read_entries(rows: Rows) -> list[Entry]:
 
 def _read_entry(row: bytes) -> Entry:
     text = row[:_POSITION_WIDTH].hex()
-    at = (
-        f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:10]}:{text[10:12]}:{text[12:14]}.{text[14:23]}Z"  # 24th: constant
-    )
+    at = f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:10]}:{text[10:12]}:{text[12:14]}.{text[14:23]}Z"  # 24th: constant
     uuid = f"{text[24:32]}-{text[32:36]}-{text[36:40]}-{text[40:44]}-{text[44:]}"
     return Entry(at, uuid, Place._make(PLACE.unpack_from(row, _POSITION_WIDTH)))

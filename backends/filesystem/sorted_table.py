@@ -1,7 +1,7 @@
 """Sorted tables of fixed-width rows: finding a range in one, and making one of several.
 
-A table is an array of byte strings in ascending order, in memory or mapped from a file; no two rows have one key. Nothing
-here knows what the bytes mean.
+A table is an array of byte strings in ascending order, in memory or mapped from a file; no two rows have one key.
+Nothing here knows what the bytes mean.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from backends.filesystem.rows import Rows, sort_rows
+from backends.filesystem.rows import Rows, keys_of, sort_rows
 
 MERGE_ROWS: Final = 32_768
 """Rows that a merge holds in memory at a time; numpy sorts them in about half a millisecond."""
@@ -63,7 +63,6 @@ def find_disorder(rows: Rows, key_width: int) -> int | None:
         key_width: bytes of the key.
 
     """
-    width = rows.dtype.itemsize
-    keys = rows.view([("key", f"S{key_width}"), ("rest", f"S{width - key_width}")])["key"] if key_width < width else rows
+    keys = keys_of(rows, key_width)
     wrong = np.flatnonzero(keys[1:] <= keys[:-1])
     return int(wrong[0]) + 1 if len(wrong) else None

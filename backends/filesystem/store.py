@@ -16,9 +16,7 @@ there beside a running server.
 """
 
 import asyncio
-import logging
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,23 +29,20 @@ from backends.base import Arrival, Event, EventStore, Outcome, Page, Position, Q
 from backends.disk import Disk
 from backends.equality import same_content
 from backends.errors import StorageFull, StoreClosed, StoreUnavailable
+from backends.filesystem.catch_up import Progress, catch_up
 from backends.filesystem.flight import Flight
 from backends.filesystem.index import MEMORY_ROWS, Index
-from backends.filesystem.manifest import FILE_NAME as MANIFEST
 from backends.filesystem.record_reader import RecordReader
 from backends.log import BEGINNING, AppendLog, LogPosition, Place
 from backends.record import original_of
+from backends.statistics import Statistic
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
 READERS: Final = 4
+TIMEOUT: Final = 10.0
 TAIL_BLOCK: Final = 500
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 _TOKEN: Final = re.compile(r"([0-9]{1,10})-([0-9]{1,20})")
-
-Progress = Callable[[int, int], None]
-"""Told how many bytes of the log were read again, and of how many."""
-
-_LOGGER: Final = logging.getLogger(__name__)
 
 
 Result = TypeVar("Result")
@@ -63,6 +58,7 @@ class FilesystemStore(EventStore):
         disk: the system calls.
         segment_bytes: size at which a segment of the log is sealed.
         memory_rows: how many of the newest events the index keeps in memory before it writes them.
+        timeout: seconds after which a call that the disk does not answer fails.
         progress: told about the reading of the log at the start, when there is something to read.
 
     """
@@ -75,6 +71,7 @@ class FilesystemStore(EventStore):
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         memory_rows: int = MEMORY_ROWS,
+        timeout: float = TIMEOUT,
         progress: Progress | None = None,
     ) -> None:
         self.root = root
@@ -83,7 +80,9 @@ class FilesystemStore(EventStore):
         self.index = Index(root / "index", disk=self.disk, memory_rows=memory_rows)
         self._reader = RecordReader(self.log, self.disk, None if read_only else root / "damaged")
         self._read_only = read_only
+        self._timeout = timeout
         self._progress = progress
+        self._watch: asyncio.Task[None] | None = None
         self._in_flight: dict[str, Flight] = {}
         self._readers: ThreadPoolExecutor | None = None
 
@@ -91,10 +90,11 @@ class FilesystemStore(EventStore):
         await self.log.__aenter__()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         try:
-            await self._in_thread(self._catch_up)
+            await asyncio.get_running_loop().run_in_executor(self._readers, self._open_index)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
+        self._watch = asyncio.create_task(self._give_up_when_late(), name="store-watch")
         return self
 
     async def __aexit__(
@@ -103,6 +103,8 @@ class FilesystemStore(EventStore):
         readers, self._readers = self._readers, None
         if readers is None:
             return
+        if self._watch is not None:
+            self._watch.cancel()
         await self.log.__aexit__(None, None, None)
         await asyncio.to_thread(self.index.close)
         readers.shutdown(wait=False)
@@ -129,7 +131,8 @@ class FilesystemStore(EventStore):
                 else:
                     outcomes[number] = _judge(events[number], record)
             for _, other in others:
-                await other.wait()
+                if (error := await other.wait()) and not other.landed:
+                    raise type(error)(str(error))
             undecided.sort()
         return outcomes
 
@@ -160,6 +163,19 @@ class FilesystemStore(EventStore):
             msg = f"the index can't be written: {self.index.problem or 'it is behind'}"
             raise StoreUnavailable(msg)
 
+    def statistics(self) -> list[Statistic]:  # noqa: D102
+        index = self.index.statistics()
+        return [
+            *self.log.statistics.describe(),
+            Statistic("log_segments", "Segment files of the log", len(self.log.segments())),
+            Statistic("damaged_records", "Records found damaged since the start", len(self._reader.damaged)),
+            Statistic("index_rows", "Events in the index", index.rows),
+            Statistic("index_memory_rows", "Events of the index that are in no file yet", index.memory_rows),
+            Statistic("index_runs", "Runs that a look-up goes through", index.runs),
+            Statistic("index_bytes", "Size of the index's files", index.bytes),
+            Statistic("index_merges_total", "Runs written from other runs", index.merges),
+        ]
+
     def _take_off(
         self, events: Sequence[Event], undecided: Sequence[int], examined: dict[int, Sequence[Place]]
     ) -> tuple[Flight, list[tuple[int, Flight]], list[int]]:
@@ -167,7 +183,7 @@ class FilesystemStore(EventStore):
 
         No await in here: what the look-ups found to be new still is when it takes off.
         """
-        flight = Flight(self._landed)
+        flight = Flight(self._landed, asyncio.get_running_loop().time() + self._timeout)
         others: list[tuple[int, Flight]] = []
         known: list[int] = []
         in_flight, find_places = self._in_flight, self.index.find_places
@@ -211,32 +227,24 @@ class FilesystemStore(EventStore):
         if readers is None:
             msg = "the store is not open"
             raise StoreClosed(msg)
-        return await asyncio.get_running_loop().run_in_executor(readers, partial(work, *arguments))
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.get_running_loop().run_in_executor(readers, partial(work, *arguments))
+        except TimeoutError:
+            msg = "the disk has not answered in time"
+            raise StoreUnavailable(msg) from None
 
-    def _catch_up(self) -> None:
-        """Bring the index up to the end of the log (a thread, before anybody else uses either)."""
-        start = self.index.open(read_only=self._read_only)
-        end = self.log.end
-        if start > end:
-            _LOGGER.warning("the index is ahead of the log and is made anew")
-            self.index.close()
-            self.disk.remove(self.root / "index" / MANIFEST)
-            start = self.index.open(read_only=self._read_only)
-        total = sum(segment.valid for segment in self.log.segments() if segment.number >= start.segment) - start.offset
-        done = 0
-        for place, line in self.log.scan(start):
-            event = self._reader.event(place, line)
-            if event is not None:
-                while self.index.is_behind and not self._read_only:
-                    time.sleep(0.005)
-                self.index.add(event, place)
-                self.index.mark_complete(LogPosition(place.segment, place.offset + place.length + 1))
-            done += place.length + 1
-            if self._progress is not None and not place.offset % 1024:
-                self._progress(done, total)
-        if done:
-            _LOGGER.info("read %d bytes of the log again", done)
-        self.index.mark_complete(end)
+    async def _give_up_when_late(self) -> None:
+        """Look after all flights at once: a timer for each put would cost as much as the put."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._timeout / 4)
+            for flight in set(self._in_flight.values()):
+                if flight.deadline < loop.time():
+                    flight.give_up()
+
+    def _open_index(self) -> None:
+        catch_up(self.index, self.log, self._reader, read_only=self._read_only, progress=self._progress)
 
     async def _read_first(self, uuid: str, places: Sequence[Place]) -> bytes | None:
         record = self._reader.first_cached(uuid, places)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from backends.disk import Disk
 from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.log.segments import Place, Recovered, Segment, make_marker, segment_path
-from backends.statistics import Histogram
+from backends.statistics import Histogram, Statistic
 
 _OUT_OF_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -38,6 +38,16 @@ class LogStatistics:
         self.torn_bytes = 0
         self.sync_seconds = Histogram((0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3))
         self.group_lines = Histogram((1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
+
+    def describe(self) -> list[Statistic]:
+        """Return them ready to be shown."""
+        return [
+            Statistic("log_bytes_total", "Bytes appended to the log", self.bytes),
+            Statistic("log_failed_groups_total", "Group commits whose write or sync failed", self.failed_groups),
+            Statistic("log_torn_bytes", "Bytes of a torn last line that the start found", self.torn_bytes),
+            Statistic("log_sync_seconds", "How long fdatasync took", self.sync_seconds),
+            Statistic("log_group_lines", "Lines that shared a sync", self.group_lines),
+        ]
 
 
 class Submission(NamedTuple):

@@ -1,0 +1,281 @@
+"""The index of the log: where the event with a uuid stands, and the orders that lists run in.
+
+::
+
+    <directory>/
+        manifest.json       which runs there are, and up to where in the log they are complete
+        00000012.run        immutable: rows of events sorted by digest of the uuid, by system, by type, by time
+
+It is derived from the log. Events are added in memory, after they were made durable there; full memory tables become
+runs, and four runs of about one size become one (``backends.filesystem.maintenance``). A run is synced before the
+manifest names it, and the manifest is replaced atomically: so after a power cut the index is whole up to the position
+that it gives, and the caller adds again what lies behind that in the log. An index that is missing, damaged or of
+another layout is begun anew.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from backends.base import Event, Query
+from backends.disk import Disk
+from backends.filesystem.listing import list_entries
+from backends.filesystem.maintenance import Maintenance
+from backends.filesystem.manifest import FILE_NAME, EventType, Manifest, read_manifest
+from backends.filesystem.rows import Entry, digest_of
+from backends.filesystem.run import Run, open_run
+from backends.filesystem.run_file import verify_run
+from backends.filesystem.snapshot import SharedSnapshot
+from backends.log import LogPosition, Place
+
+MEMORY_ROWS: Final = 32_768
+_MOST_WAITING: Final = 4
+_POLL_SECONDS: Final = 0.01
+_OPEN_ATTEMPTS: Final = 10
+_BEGINNING: Final = LogPosition(0, 0)
+
+__all__ = ["MEMORY_ROWS", "Entry", "Index", "IndexStatistics"]
+
+
+class IndexStatistics(NamedTuple):
+    """Figures of an index at one moment."""
+
+    rows: int
+    """Events in all; one that was added twice may count twice until its rows meet in a merge."""
+    runs: int
+    """Runs that are looked up, in files and in memory."""
+    memory_rows: int
+    """Events that are in no file yet."""
+    flushes: int
+    """Runs written from memory since it was opened."""
+    merges: int
+    """Runs written from other runs since it was opened."""
+    bytes: int
+    """Size of all files of runs."""
+
+
+class Index:
+    """Finds the places of events.
+
+    ``add``, ``mark_complete`` and ``find_places`` are called by one thread, the event loop's; ``list_entries`` and
+    ``verify`` by any, meanwhile. Nothing is durable but what a run holds: the caller reads the rest from the log again.
+
+    Args:
+        directory: made when missing; one process owns it.
+        disk: the system calls that write.
+        memory_rows: about so many events are kept in memory before they become a run.
+
+    """
+
+    def __init__(self, directory: Path, *, disk: Disk, memory_rows: int = MEMORY_ROWS) -> None:
+        self._directory = directory
+        self._disk = disk
+        self._memory_rows = memory_rows
+        self._read_only = False
+        self._last_problem: str | None = None
+        self._secret = b""
+        self._event_types: dict[EventType, int] = {}
+        self._complete_up_to = _BEGINNING
+        self._shared = SharedSnapshot()
+        self._memory = self._shared.current.active
+        self._maintenance: Maintenance | None = None
+
+    def open(self, *, read_only: bool = False) -> LogPosition:
+        """Open what is there, or begin anew; blocking, a few milliseconds whatever the size.
+
+        Args:
+            read_only: beside the process that owns the directory: nothing is written, what is added stays in memory.
+
+        Returns:
+            The position before which everything is in the index; the beginning when it is new. The caller adds all
+            events from there on.
+
+        Raises:
+            OSError: the directory can't be made or changed.
+
+        """
+        self._read_only = read_only
+        if not read_only:
+            self._disk.make_directory(self._directory)
+        self._start(*self._read())
+        return self._complete_up_to
+
+    def close(self) -> None:
+        """Write what is in memory, so that nothing need be read again, and let go of all files; blocking. Idempotent.
+
+        When that fails ``problem`` says why, and the next start reads it from the log.
+        """
+        if self._maintenance is not None:
+            self._freeze()
+            self._maintenance.finish(self._complete_up_to)
+            self._last_problem = self._maintenance.problem
+            self._maintenance = None
+        self._use([])
+
+    def discard(self) -> None:
+        """Begin anew, empty, as if there had been no index; blocking.
+
+        Raises:
+            OSError: the directory can't be changed.
+
+        """
+        if self._maintenance is not None:
+            self._maintenance.stop()
+        self._start(self._new_manifest(), [])
+
+    def add(self, event: Event, place: Place) -> None:
+        """Add an event that is durable in the log; it is found from now on.
+
+        Args:
+            event: its keys are kept, its record is not. Event types are few: each new one is remembered for good.
+            place: of its record. Of several with one uuid the newest place is found first and listed.
+
+        """
+        event_type = self._event_types.get((event.event_type_id, event.event_type_version))
+        if event_type is None:
+            event_type = len(self._event_types)
+            self._event_types[event.event_type_id, event.event_type_version] = event_type
+        self._memory.add(event, event_type, place)
+
+    def mark_complete(self, position: LogPosition) -> None:
+        """Tell that everything before a position was added; here a memory table ends when it is full.
+
+        To be called after each group of events; between two calls memory grows with every event.
+        """
+        self._complete_up_to = position
+        if len(self._memory) >= self._memory_rows and not self._read_only:
+            self._freeze()
+
+    def find_places(self, uuid: str) -> Sequence[Place]:
+        """Return where the event with this uuid may stand, newest first; mostly none or one.
+
+        What is in memory is exact. Of what is in runs a digest is compared: the record at the place decides.
+
+        Args:
+            uuid: 36 characters, lower case.
+
+        """
+        snapshot = self._shared.current
+        for memory in (snapshot.active, *reversed(snapshot.frozen)) if snapshot.frozen else (snapshot.active,):
+            place = memory.find(uuid)
+            if place is not None:
+                return (place,)
+        digest = digest_of(self._secret, uuid)
+        prefix = int.from_bytes(digest[:4], "big")
+        found = False
+        for find, directory, shift in snapshot.lookups:
+            entry = prefix >> shift
+            if find(digest, directory[entry], directory[entry + 1]) >= 0:
+                found = True
+        if not found:
+            return ()
+        places = {place for run in (*snapshot.packed, *snapshot.written) for place in run.find(digest)}
+        return sorted(places, reverse=True)
+
+    def list_entries(self, query: Query, *, limit: int) -> list[Entry]:
+        """Return the first entries of a list, behind ``query.after``, in the list's order; blocking.
+
+        Holds everything that was added before the call. An event that was added twice appears once, with its newest
+        place; if its keys were not the same, once for each. Fewer than ``limit`` means that the list ends.
+
+        Args:
+            query: conditions, direction, starting position.
+            limit: the most entries, 1 or more.
+
+        """
+        event_types = None
+        if query.event_type_id is not None:
+            event_types = [
+                number
+                for (event_type_id, version), number in list(self._event_types.items())
+                if event_type_id == query.event_type_id and query.event_type_version in {None, version}
+            ]
+        return list_entries(self._shared.current, query, event_types=event_types, limit=limit)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the index can't be written (or, once closed, was not), in plain words, or None. It tries again by itself."""
+        return self._maintenance.problem if self._maintenance else self._last_problem
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that the caller should add no more."""
+        snapshot = self._shared.current
+        return len(snapshot.frozen) + len(snapshot.packed) >= _MOST_WAITING
+
+    async def wait_until_caught_up(self) -> None:
+        """Return when it is not behind; without end while the disk is full, so the caller sets a time limit."""
+        while self.is_behind:  # noqa: ASYNC110 - another thread catches up; waiting is rare, to wake it would be more work
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def statistics(self) -> IndexStatistics:
+        """Return figures for metrics."""
+        snapshot = self._shared.current
+        waiting = [*map(len, (snapshot.active, *snapshot.frozen)), *(run.row_count for run in snapshot.packed)]
+        return IndexStatistics(
+            rows=sum(waiting) + sum(run.row_count for run in snapshot.written),
+            runs=len(snapshot.lookups),
+            memory_rows=sum(waiting),
+            flushes=self._maintenance.flushes if self._maintenance else 0,
+            merges=self._maintenance.merges if self._maintenance else 0,
+            bytes=sum(run.description.size for run in snapshot.written),
+        )
+
+    def verify(self) -> Iterator[str]:
+        """Read all files of the index and check checksums and order; blocking.
+
+        Yields:
+            A sentence for each problem.
+
+        """
+        for run in self._shared.current.written:
+            yield from verify_run(self._disk, self._directory, run)
+
+    def _start(self, manifest: Manifest, runs: list[Run]) -> None:
+        self._secret = manifest.secret
+        self._event_types = {event_type: number for number, event_type in enumerate(manifest.event_types)}
+        self._complete_up_to = manifest.complete_up_to
+        self._use(runs)
+        if not self._read_only:
+            self._maintenance = Maintenance(
+                self._directory,
+                disk=self._disk,
+                shared=self._shared,
+                manifest=manifest,
+                event_types=lambda: list(self._event_types),
+                memory_rows=self._memory_rows,
+            )
+            self._maintenance.start()
+
+    def _use(self, runs: list[Run]) -> None:
+        self._shared = SharedSnapshot()
+        self._shared.replace_written([], runs)
+        self._memory = self._shared.current.active
+
+    def _freeze(self) -> None:
+        if self._memory and self._maintenance is not None:
+            self._memory.complete_up_to = self._complete_up_to
+            self._shared.freeze()
+            self._memory = self._shared.current.active
+            self._maintenance.wake()
+
+    def _read(self) -> tuple[Manifest, list[Run]]:
+        for _ in range(_OPEN_ATTEMPTS):
+            try:
+                manifest = read_manifest(self._directory)
+                return manifest, [open_run(self._disk, self._directory, run) for run in manifest.runs]
+            except FileNotFoundError:
+                # Beside the owner: it may have put another manifest into place, and removed files, since it was read.
+                if not self._read_only:
+                    break
+            except ValueError:
+                break
+        return self._new_manifest(), []
+
+    def _new_manifest(self) -> Manifest:
+        if not self._read_only:
+            self._disk.remove(self._directory / FILE_NAME)
+            self._disk.sync_directory(self._directory)
+        return Manifest(os.urandom(16), _BEGINNING, [], [])
