@@ -7,7 +7,7 @@ from typing import Final
 
 from backends.filesystem.index import Index
 from backends.filesystem.record_reader import RecordReader
-from backends.log import AppendLog, LogPosition
+from backends.log import BEGINNING, AppendLog, LogPosition
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of the log were read again, and of how many."""
@@ -35,7 +35,8 @@ def catch_up(
     start = index.open(read_only=read_only)
     if start > log.end:
         _LOGGER.warning("the index is ahead of the log, so it is made anew")
-        start = index.discard()
+        index.discard()
+        start = BEGINNING
     segments = [segment for segment in log.segments() if segment.number >= start.segment]
     total = sum(segment.valid for segment in segments) - start.offset
     done = 0
