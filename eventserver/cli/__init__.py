@@ -21,8 +21,13 @@ class _Command(NamedTuple):
 
 _COMMANDS: Final = {
     "serve": _Command("eventserver.cli.serve:serve", "Start the server."),
-    "config": _Command("eventserver.cli.config:config", "Show the settings in force and where they come from."),
+    "events": _Command("eventserver.cli.events:events", "Look up stored events."),
+    "export": _Command("eventserver.cli.export:export", "Write events as NDJSON."),
+    "import": _Command("eventserver.cli.importing:import_events", "Take over the predecessor's events."),
+    "quarantine": _Command("eventserver.cli.quarantine:quarantine", "See and replay what was refused."),
     "schemas": _Command("eventserver.cli.schemas:schemas", "Check schemas and their compatibility."),
+    "verify": _Command("eventserver.cli.verify:verify", "Check that what is stored is whole."),
+    "config": _Command("eventserver.cli.config:config", "Show the settings in force."),
 }
 
 
