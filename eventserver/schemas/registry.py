@@ -38,8 +38,8 @@ class Candidate(NamedTuple):
 class SchemaRegistry:
     """The schemas of a directory, of which a published version never narrows.
 
-    What is in force is replaced as a whole: whoever looks sees one set or the other. ``validators`` is for the hot path;
-    everything else may be called from any thread, and what says so blocks.
+    What is in force is replaced as a whole: whoever looks sees one set or the other. ``validators`` is for the hot
+    path; everything else may be called from any thread, and what says so blocks.
 
     Attributes:
         validators: by event type id and version the function that judges a message (``compile_schema``).
@@ -79,8 +79,8 @@ class SchemaRegistry:
     def load(self) -> Report:
         """Read the directory and what was kept, and serve all that can be served; blocking.
 
-        A file that can't be used, narrows or is missing is stood in for by the text that was in force before, if one was
-        kept. The report says all of that.
+        Where a file can't be used, narrows or is missing, the text that was in force before is served, if one was kept.
+        The report says all of that.
 
         Raises:
             SchemaError: nothing at all can be served.
@@ -192,7 +192,7 @@ class SchemaRegistry:
             message: as for ``compile_schema``.
 
         Returns:
-            ``unknown_event_type``, or ``schema_violation`` with at most 20 errors whose pointers begin with ``/message``.
+            ``unknown_event_type``, or ``schema_violation`` with at most 20 errors, their pointers below ``/message``.
 
         """
         explainer = self._explainers.get((event_type_id, version))
