@@ -14,7 +14,7 @@ import click
 
 from backends.errors import StoreError
 from eventserver.cli.invocation import CommandFailed, with_settings
-from eventserver.cli.owning import owned_intake
+from eventserver.cli.owning import own_directory
 from eventserver.cli.progress import Advance, progress_bar
 from eventserver.cli.running import RunningServer, running_server
 from eventserver.config import Settings
@@ -127,8 +127,8 @@ async def _way_in(settings: Settings) -> AsyncIterator[Take]:
         if server is not None:
             yield lambda body, received: _post(server, body, received)
             return
-    async with owned_intake(settings, "eventserver import") as intake:
-        yield lambda body, received: _accept(intake, body, received)
+    async with own_directory(settings, "eventserver import") as own:
+        yield lambda body, received: _accept(own.intake, body, received)
 
 
 async def _take_file(path: Path, take: Take) -> Verdict:

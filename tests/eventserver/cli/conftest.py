@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,7 @@ from click.testing import CliRunner, Result
 from backends.base import Event
 from backends.filesystem import FilesystemStore
 from eventserver.cli import main
-
-Run = Callable[..., Result]
-Store = Callable[[Sequence[Event]], None]
+from tests.support.command_line import Run, Store
 
 
 @pytest.fixture(autouse=True)

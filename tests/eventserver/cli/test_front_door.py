@@ -8,11 +8,12 @@ import click
 import pytest
 
 from eventserver.cli import main
+from tests.support.command_line import Run
 
 HEAVY = ("aiohttp", "pydantic", "jsonschema", "numpy", "rich", "structlog")
 
 
-def test_help_names_every_command_as_the_command_does(run) -> None:
+def test_help_names_every_command_as_the_command_does(run: Run) -> None:
     """The summaries that stand in the group, so that nothing need be imported, are those of the commands."""
     lines = run("--help").output.splitlines()
     context = click.Context(main)
@@ -29,13 +30,14 @@ def test_help_imports_nothing_that_takes_time() -> None:
     program = f"""
 import sys
 from eventserver.cli import main
+from tests.support.command_line import Run
 main(["--help"], standalone_mode=False)
 assert not [name for name in {HEAVY!r} if name in sys.modules], sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
-def test_an_unknown_command_is_wrong_usage(run) -> None:
+def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
     """Exit code 2, and the message names it."""
     result = run("frobnicate")
     assert result.exit_code == 2
@@ -49,7 +51,7 @@ def test_python_m_runs_the_command_line() -> None:
     assert output.startswith("Usage: eventserver [OPTIONS]")
 
 
-def test_config_shows_each_value_with_its_origin(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_config_shows_each_value_with_its_origin(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Command line before environment before file before defaults."""
     monkeypatch.setenv("SMRTFLOW_EVENT_LOG_LEVEL", "debug")
     file = tmp_path / "settings.toml"
@@ -62,7 +64,7 @@ def test_config_shows_each_value_with_its_origin(run, monkeypatch: pytest.Monkey
     assert shown["SMRTFLOW_EVENT_STORE"] == ["file:", "default"]
 
 
-def test_config_hides_secrets(run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_hides_secrets(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is never printed."""
     monkeypatch.setenv("SMRTFLOW_EVENT_ADMIN_TOKEN", "verysecret")
     output = run("config").output
@@ -70,7 +72,7 @@ def test_config_hides_secrets(run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "***" in output
 
 
-def test_config_warns_of_the_predecessors_names(run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_warns_of_the_predecessors_names(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """On standard error, naming the new one."""
     monkeypatch.setenv("PB_SERVICES_PORT", "9000")
     result = run("config")
@@ -79,7 +81,7 @@ def test_config_warns_of_the_predecessors_names(run, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("command", ["config", "serve", "verify", "export"])
-def test_a_wrong_setting_is_one_line_and_exit_code_2(run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_a_wrong_setting_is_one_line_and_exit_code_2(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     """No command goes on with half a configuration, and none shows a trace."""
     monkeypatch.setenv("SMRTFLOW_EVENT_ROOT", "/data")
     result = run(command)
