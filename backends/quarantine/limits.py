@@ -1,0 +1,96 @@
+"""The limits of the quarantine: size, number and age, and what gives way to them."""
+
+import asyncio
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.errors import StorageFull
+from backends.quarantine.directory import Rows
+from backends.quarantine.entries import NEVER_EVICTED
+from backends.quarantine.eviction import choose_victims
+from backends.quarantine.ledger import Ledger
+from backends.quarantine.space import LEAST_LIVE_SHARE
+from backends.quarantine.statistics import QuarantineStatistics
+
+_DAY: int = 24 * 60 * 60 * 1_000_000
+
+
+class Limits:
+    """Evicts entries, so that the quarantine stays within its limits.
+
+    Args:
+        ledger: whose entries.
+        statistics: counts the evictions.
+        max_bytes: for the files. The entries get three quarters of it, so that compaction finds room.
+        max_days: for the time since an entry came last.
+        max_entries: for their number.
+
+    """
+
+    def __init__(
+        self, ledger: Ledger, statistics: QuarantineStatistics, *, max_bytes: int, max_days: float, max_entries: int
+    ) -> None:
+        self.max_live_bytes = int(max_bytes * LEAST_LIVE_SHARE)
+        self._ledger = ledger
+        self._statistics = statistics
+        self._max_age = int(max_days * _DAY)
+        self._max_entries = max_entries
+
+    async def make_room(self, size: int, entries: int) -> bool:
+        """Evict what is necessary for further entries, from the largest groups first, and a sixteenth on top of it.
+
+        Returns:
+            Whether anything was evicted.
+
+        Raises:
+            StorageFull: what is never evicted leaves no room for them, or the disk is full.
+            StoreUnavailable: what was evicted can't be written down.
+
+        """
+        directory = self._ledger.directory
+        before = directory.entries
+        excess = directory.bytes + size - self.max_live_bytes
+        if excess > 0:
+            rows = self._evictable()
+            weights = directory.length[rows].astype(np.int64) + 1
+            await self._evict(rows, weights, excess + self.max_live_bytes // 16)
+        excess = directory.entries + entries - self._max_entries
+        if excess > 0:
+            rows = self._evictable()
+            await self._evict(rows, np.ones(len(rows), np.int64), excess + self._max_entries // 16)
+        if directory.bytes + size > self.max_live_bytes or directory.entries + entries > self._max_entries:
+            msg = "the quarantine is full of entries that are never evicted"
+            raise StorageFull(msg)
+        return directory.entries < before
+
+    async def expire(self, now: int) -> None:
+        """Evict what came last too long before ``now`` (microseconds since 1970).
+
+        Raises:
+            StorageFull, StoreUnavailable: what was evicted can't be written down.
+
+        """
+        rows = self._evictable()
+        await self._drop(rows[self._ledger.directory.last[rows] < now - self._max_age])
+
+    def _evictable(self) -> Rows:
+        directory = self._ledger.directory
+        rows = directory.rows()
+        for code in NEVER_EVICTED:
+            number = directory.codes.find(code)
+            if number is not None:
+                rows = rows[directory.code[rows] != number]
+        return rows
+
+    async def _evict(self, rows: Rows, weights: NDArray[np.int64], excess: int) -> None:
+        directory = self._ledger.directory
+        groups = directory.group_numbers(rows, with_peer=True)
+        chosen = await asyncio.to_thread(choose_victims, groups, directory.sequence[rows], weights, excess)
+        await self._drop(rows[chosen])
+
+    async def _drop(self, rows: Rows) -> None:
+        if len(rows):
+            codes = self._ledger.directory.count_codes(rows)
+            await self._ledger.drop(rows)
+            self._statistics.evicted.update(codes)
