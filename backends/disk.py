@@ -3,6 +3,7 @@
 All methods block; they are called from threads that own the files, never from an event loop.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,25 @@ class Disk:
     """A real file system. Errors are the operating system's own ``OSError``."""
 
     def make_directory(self, path: Path) -> None:
-        """Create a directory and its missing parents, each made durable in its parent; one that exists is fine."""
-        missing = [path, *path.parents]
-        missing = missing[: next((i for i, parent in enumerate(missing) if parent.is_dir()), len(missing))]
-        for directory in reversed(missing):
-            directory.mkdir(exist_ok=True)
+        """Create a directory and its missing parents, each made durable in its parent; one that exists is fine.
+
+        The deepest that exists is made durable too: whoever made it may have failed, or died, before that.
+        """
+        chain = [path, *path.parents]
+        missing = next((i for i, directory in enumerate(chain) if self.is_directory(directory)), len(chain) - 1)
+        with contextlib.suppress(PermissionError):  # one that we may not even read is not one that we made
+            self.sync_directory(chain[missing].parent)
+        for directory in reversed(chain[:missing]):
+            self.make_one_directory(directory)
             self.sync_directory(directory.parent)
+
+    def is_directory(self, path: Path) -> bool:
+        """Tell whether a directory is there."""
+        return path.is_dir()
+
+    def make_one_directory(self, path: Path) -> None:
+        """Create a directory in one that exists."""
+        path.mkdir(exist_ok=True)
 
     def list_directory(self, path: Path) -> list[str]:
         """Return the names in a directory, sorted; of a missing one, none."""
