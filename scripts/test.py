@@ -26,8 +26,9 @@ def find_python(version: str) -> str | None:
     A name on PATH may be a version manager's shim for a version that is not chosen, so each candidate is tried.
     """
     candidates = [f"python{version}"]
-    candidates += sorted(map(str, Path.home().glob(f".pyenv/versions/{version}*/bin/python")), reverse=True)
-    candidates += sorted(map(str, Path("/opt").glob(f"python/{version}*/bin/python")), reverse=True)
+    # pyenv keeps its versions side by side; this Python may be one of them.
+    for directory in (Path.home() / ".pyenv" / "versions", Path(sys.base_prefix).parent):
+        candidates += sorted(map(str, directory.glob(f"{version}.*/bin/python")), reverse=True)
     command = ["uv", "python", "find", "--no-project", "--system", version]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
