@@ -4,7 +4,6 @@ Whatever is not on the list is refused: a misspelt keyword would otherwise pass 
 validators can only agree on what both know.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +15,12 @@ METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 ANNOTATIONS = frozenset({"title", "description", "default", "examples", "deprecated", "$comment"})
 """Keywords that say something and refuse nothing."""
-_ASSERTIONS = frozenset(
-    {"type", "enum", "const", "pattern", "format", "multipleOf", "required", "dependentRequired", "uniqueItems"}
-    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"}
+_NUMBERS = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"}
     | {"minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties"}
 )
+_LARGEST_NUMBER = 2**53
+_ASSERTIONS = _NUMBERS | {"type", "enum", "const", "pattern", "format", "required", "dependentRequired", "uniqueItems"}
 KEYWORDS = ANNOTATIONS | _ASSERTIONS | ONE | MANY | (NAMED - {"$defs"})
 """Keywords of a schema whose references are resolved; ``$schema`` stands at the root besides."""
 
@@ -68,6 +68,6 @@ def _number_faults(where: str, part: dict[str, Any]) -> Iterator[str]:
     """Refuse numbers that two validators may compute differently."""
     if not isinstance(part.get("multipleOf", 1), int):
         yield f"{where}: multipleOf is not a whole number; binary fractions make it a matter of luck"
-    for keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
-        if not math.isfinite(part.get(keyword, 0)):
-            yield f"{where}: {keyword} is too large a number"
+    for keyword in _NUMBERS.intersection(part):
+        if abs(part[keyword]) > _LARGEST_NUMBER:
+            yield f"{where}: {keyword} is beyond {_LARGEST_NUMBER}, up to which every validator computes exactly"

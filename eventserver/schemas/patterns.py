@@ -7,14 +7,20 @@ repetition, matched by automata (Rust's ``regex`` in the hot path, RE2 in the se
 
 import re
 
+import jsonschema_rs
 import re2  # type: ignore[import-untyped]
 
+from eventserver.schemas.validation import compile_schema
+
+_LONGEST_MESSAGE = 200
 _TOKEN = re.compile(
     r"""
       (?P<group>\(\?(?!:))                      # any (?...) but (?:...)
     | (?P<escape>\\(?:[pP]\{[A-Za-z_]+\}|.))
     | (?P<class>\[\^?)
-    | (?P<other>.)
+    | \{[0-9]+(?:,[0-9]*)?\}                  # a repetition
+    | (?P<bare>[\]{}])
+    | [^\\]
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -32,6 +38,9 @@ def pattern_fault(pattern: str) -> str | None:
     try:
         _check_syntax(pattern)
         re2.compile(pattern, _quiet())
+        compile_schema({"pattern": pattern})
+    except jsonschema_rs.ValidationError as error:
+        return f"is refused by jsonschema-rs: {error.message[:_LONGEST_MESSAGE]}"
     except ValueError as error:
         return str(error)
     except re2.error as error:
@@ -64,6 +73,9 @@ def _check_syntax(pattern: str) -> None:
             raise ValueError(message)
         if token["escape"]:
             _check_escape(token["escape"])
+        if token["bare"]:
+            message = f"has a bare {token['bare']}; write \\{token['bare']}"
+            raise ValueError(message)
         if token["class"]:
             position = _check_class(pattern, position)
 

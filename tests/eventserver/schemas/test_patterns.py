@@ -1,0 +1,86 @@
+"""Patterns take linear time and mean the same to both validators."""
+
+import subprocess
+import sys
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventserver.schemas.patterns import pattern_fault
+from eventserver.schemas.validation import compile_schema, second_opinion
+
+HOSTILE = ["^(a+)+$", "^(a|aa)+$", "^(a*)*b$", "(a?){100}a{100}$", "^(.*a){20}$", r"^(\w+\s?)*$".replace(r"\s", " ")]
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+@pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
+def test_a_hostile_pattern_cannot_stall(pattern: str, keyword: str) -> None:
+    """What takes a backtracking engine longer than the universe's age is answered by both validators.
+
+    In a process of its own with a limit of time, since an engine that hangs can't be interrupted.
+    """
+    schema = {"pattern": pattern} if keyword == "pattern" else {"patternProperties": {pattern: False}}
+    program = f"""
+from eventserver.schemas.patterns import pattern_fault
+from eventserver.schemas.validation import compile_schema, second_opinion
+assert pattern_fault({pattern!r}) is None
+text = "a" * 50_000 + "!"
+value = text if {keyword!r} == "pattern" else {{text: 1}}
+assert compile_schema({schema!r})(value) == second_opinion({schema!r})(value)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "word"),
+    [
+        ("(?=a)b", "look-around"),
+        ("(?<!a)b", "look-around"),
+        ("(?i)a", "flags"),
+        ("(?P<name>a)", "named groups"),
+        (r"(a)\1", "back-reference"),
+        (r"\ba", "not the same to every engine"),
+        (r"\s", "not the same to every engine"),
+        (r"[\s]", "not the same to every engine"),
+        (r"\u00e9", "not the same to every engine"),
+        (r"\Aa\z", "not the same to every engine"),
+        ("[a&&b]", "inside a class"),
+        ("[[:alpha:]]", "inside a class"),
+        ("[]a]", "inside a class"),
+        ("[a", "not closed"),
+        ("a]", "bare"),
+        ("a{,2}", "bare"),
+        ("a\\", "middle of an escape"),
+        ("a{1001}", "RE2"),
+        ("(a", "RE2"),
+        ("a**", "RE2"),
+    ],
+)
+def test_what_is_not_common_to_all_engines_is_refused_in_plain_words(pattern: str, word: str) -> None:
+    """The fault says what is wrong."""
+    assert word in str(pattern_fault(pattern))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^m[0-9]{5}_[0-9]{6}$", r"^[\w.-]+$", r"^\d+\.\d+$", r"^(?:a|b)*\/c?$", r"^\p{L}+$", ""]
+)
+def test_ordinary_patterns_are_taken(pattern: str) -> None:
+    """What people write for names and versions."""
+    assert pattern_fault(pattern) is None
+    compile_schema({"pattern": pattern})
+
+
+PIECES = st.sampled_from(
+    [*"ab.é^$|()[]*+?-", "(?:", "[^", r"\d", r"\D", r"\w", r"\W", r"\n", r"\.", r"\[", r"\p{L}"]
+    + ["{2}", "{1,3}", "{,2}", "\n", " "]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join), st.text("ab.é-9_\n\r \u2028[", max_size=6))
+def test_both_engines_agree_wherever_a_pattern_is_taken(pattern: str, text: str) -> None:
+    """The common language is common."""
+    if pattern_fault(pattern) is None:
+        assert compile_schema({"pattern": pattern})(text) == (re2.search(pattern, text) is not None)
+        assert second_opinion({"pattern": pattern})(text) == (re2.search(pattern, text) is not None)
