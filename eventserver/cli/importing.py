@@ -88,7 +88,7 @@ def import_events(settings: Settings, directory: Path) -> None:
             click.echo(f"... and {len(tally.refused) - _SHOWN} more; see `eventserver quarantine list`", err=True)
         click.echo(tally)
     if tally.refused:
-        msg = f"{len(tally.refused)} files were not taken"
+        msg = f"files not taken: {len(tally.refused)}"
         raise CommandFailed(msg)
 
 

@@ -41,7 +41,7 @@ def verify(settings: Settings) -> None:
     for part in sorted(check.parts, reverse=True):
         click.echo(_REMEDIES[part])
     if check.problems:
-        msg = f"{len(check.problems)} problems; {check.events} events are whole"
+        msg = f"problems found: {len(check.problems)}; whole events: {check.events}"
         raise CommandFailed(msg)
     click.echo(f"All is well: {check.events} events.")
 

@@ -175,7 +175,7 @@ def test_verify_names_a_damaged_record_and_its_place(run: Run, root: Path, event
     place = f"{segment.relative_to(root)}, byte {offset}, {len(events[0].record)} bytes"
     assert f"log: {place}: the checksum of the record is wrong" in result.stdout
     assert "posted again" in result.stdout
-    assert result.stderr == "Error: 1 problems; 2 events are whole\n"
+    assert result.stderr == "Error: problems found: 1; whole events: 2\n"
 
 
 def test_verify_finds_a_missing_file_of_the_log(run: Run, root: Path, store: Store) -> None:
