@@ -5,9 +5,15 @@ from typing import Final
 from aiohttp import web
 
 from backends.base import EventStore
+from backends.quarantine import Quarantine
 from eventserver.config import Settings
 from eventserver.counters import Counters
+from eventserver.intake import Intake
+from eventserver.schemas import SchemaRegistry
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 COUNTERS: Final = web.AppKey("counters", Counters)
+REGISTRY: Final = web.AppKey("registry", SchemaRegistry)
 STORE: Final = web.AppKey("store", EventStore)
+QUARANTINE: Final = web.AppKey("quarantine", Quarantine)
+INTAKE: Final = web.AppKey("intake", Intake)

@@ -1,0 +1,125 @@
+"""The plan of the house, on one page: what the application consists of, in the order of its opening, and its routes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import structlog
+from aiohttp import web
+
+from backends import open_store
+from backends.lock import DirectoryLock
+from backends.quarantine import Quarantine
+from eventserver.config import Settings
+from eventserver.counters import Counters
+from eventserver.intake import Intake
+from eventserver.schemas import Report, SchemaRegistry
+from eventserver.web import batch, docs, events, health, lists, metrics, openapi, schemas, status
+from eventserver.web.keys import COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, STORE
+from eventserver.web.routing import guarded
+
+_log = structlog.get_logger("eventserver")
+
+
+def make_app(settings: Settings) -> web.Application:
+    """Make the application; it opens its data when it starts, and closes it when it is cleaned up.
+
+    Starting raises ``SchemaError`` when no schema can be used, and the store's errors, such as ``DirectoryInUse``.
+    """
+    app = web.Application(client_max_size=settings.event_max_batch_bytes)
+    app[SETTINGS] = settings
+    app[COUNTERS] = Counters()
+    app.cleanup_ctx.extend([_directory, _schemas, _store, _quarantine, _intake, _schema_watch])
+    parts = (status, health, metrics, events, lists, batch, schemas, openapi, docs)
+    app.add_routes(guarded([route for part in parts for route in part.routes()]))
+    return app
+
+
+async def _directory(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.server_host, settings.server_host)  # noqa: S104
+    lock = DirectoryLock(settings.event_root_dir, f"pid {os.getpid()} at http://{host}:{settings.server_port}")
+    await asyncio.to_thread(lock.__enter__)
+    yield
+    lock.__exit__(None, None, None)
+
+
+async def _schemas(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    registry = SchemaRegistry(settings.event_schema_dir, kept=settings.event_root_dir / "schemas")
+    _tell(await asyncio.to_thread(registry.load))
+    app[REGISTRY] = registry
+    yield
+
+
+async def _store(app: web.Application) -> AsyncIterator[None]:
+    async with open_store(app[SETTINGS].event_store, root=app[SETTINGS].event_root_dir) as store:
+        await store.prepare(app[REGISTRY].schemas)
+        app[STORE] = store
+        yield
+
+
+async def _quarantine(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    async with Quarantine(
+        settings.event_root_dir / "quarantine",
+        max_bytes=settings.event_quarantine_max_bytes,
+        max_days=settings.event_quarantine_max_days,
+    ) as app[QUARANTINE]:
+        yield
+
+
+async def _intake(app: web.Application) -> AsyncIterator[None]:
+    app[INTAKE] = Intake(store=app[STORE], registry=app[REGISTRY], quarantine=app[QUARANTINE], counters=app[COUNTERS])
+    yield
+
+
+async def _schema_watch(app: web.Application) -> AsyncIterator[None]:
+    """Let changed schemas take force: by polling, and at once by SIGHUP."""
+    registry, prepare = app[REGISTRY], app[STORE].prepare
+
+    def told(report: Report) -> None:
+        app[COUNTERS].reloads["adopted" if report.adopted else "refused"] += 1
+        _tell(report)
+
+    async def refresh_on(hangup: asyncio.Event) -> None:
+        while await hangup.wait():
+            hangup.clear()
+            told(await registry.refresh(prepare))
+
+    hangup, loop = asyncio.Event(), asyncio.get_running_loop()
+    polling = registry.watch(app[SETTINGS].event_schema_poll_seconds, prepare=prepare, report=told)
+    tasks = [loop.create_task(polling, name="schema-poll"), loop.create_task(refresh_on(hangup), name="schema-hangup")]
+    for task in tasks:
+        task.add_done_callback(_tell_defect)
+    with _hearing(signal.SIGHUP, hangup.set):
+        yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+@contextmanager
+def _hearing(number: signal.Signals, react: Callable[[], None]) -> Iterator[None]:
+    """React to a signal, where signals can be heard: in a main thread."""
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(number, react)
+    yield
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.remove_signal_handler(number)
+
+
+def _tell_defect(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        _log.error("defect", task=task.get_name(), exc_info=task.exception())
+
+
+def _tell(report: Report) -> None:
+    """Log what was found in the schemas."""
+    for finding in report.findings:
+        getattr(_log, {"note": "info"}.get(finding.severity, finding.severity))(
+            "schema", file=finding.subject, finding=finding.message, adopted=report.adopted
+        )

@@ -1,0 +1,43 @@
+"""What all routes share: errors become problems, also where there is no route."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from eventserver.refusal import Code, Refusal
+from eventserver.web.keys import COUNTERS
+from eventserver.web.problem import answer, answered
+
+
+def guarded(routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
+    """Wrap all handlers, and add a route that answers whatever has none."""
+    known = [
+        web.RouteDef(route.method, route.path, answered(route.handler), {**route.kwargs, "expect_handler": expect})
+        for route in routes
+    ]
+    return [*known, web.route("*", "/{path:.*}", answered(answer_no_route), expect_handler=expect)]
+
+
+async def answer_no_route(request: web.Request) -> web.StreamResponse:
+    """Answer a path that does not exist, or a method that a path does not have."""
+    this = request.match_info.route.resource
+    methods: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource is not this:
+            methods |= (await resource.resolve(request))[1]
+    if methods:
+        allowed = ", ".join(sorted(methods))
+        detail = f"{request.method[:20]} is not possible here; possible are {allowed}."
+        raise Refusal(Code.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
+    raise Refusal(Code.NOT_FOUND, "There is nothing under this path; /api/v1/docs shows what there is.")
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Ask for the body of a client that waits for it (RFC 9110 section 10.1.1)."""
+    if request.headers["Expect"].lower() != "100-continue":
+        detail = "The header Expect can only be 100-continue."
+        return answer(request, Refusal(Code.EXPECTATION_FAILED, detail), request.app[COUNTERS])
+    if request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # an interim answer is no part of the answer
+    return None
