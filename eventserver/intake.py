@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from backends.base import Event, EventStore, Status
-from backends.quarantine import Quarantine, RefusedBody
+from backends.quarantine import Quarantine, Refused
 from backends.record import finish_record, original_of
 from eventserver.counters import OTHER_TYPE, Counters
 from eventserver.message import parse, received_now
@@ -117,7 +117,7 @@ class Intake:
         record = finish_record(message.original, message.at, received or received_now())
         return Event(message.uuid, message.smrtlink_id, *event_type, message.at, record)
 
-    async def keep(self, bodies: Sequence[RefusedBody]) -> None:
+    async def keep(self, bodies: Sequence[Refused]) -> None:
         """Keep refused bodies; returns when they are durable.
 
         Raises:
@@ -141,10 +141,10 @@ def conflict(event: Event) -> Refusal:
     return refusal
 
 
-def refused_body(body: bytes, refusal: Refusal, peer: str, received: str | None) -> RefusedBody:
+def refused_body(body: bytes, refusal: Refusal, peer: str, received: str | None) -> Refused:
     """Return what the quarantine keeps of a refusal."""
     event_type_id, event_type_version = refusal.event_type or (None, None)
-    return RefusedBody(
+    return Refused(
         body=body,
         code=refusal.code.value,
         detail=refusal.detail,
