@@ -196,7 +196,7 @@ class Index:
 
     @property
     def problem(self) -> str | None:
-        """Why the index can't be written (or, once closed, was not), in plain words, or None. It tries again by itself."""
+        """Why the index can't be written (once closed: was not), in plain words, or None. It tries again by itself."""
         return self._maintenance.problem if self._maintenance else self._last_problem
 
     @property

@@ -73,7 +73,7 @@ class Maintenance:
         self._retry_at = 0.0
         self._uncertain = False
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
@@ -93,7 +93,7 @@ class Maintenance:
 
     def stop(self) -> None:
         """End the thread, in the middle of what it does. Idempotent."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -122,7 +122,7 @@ class Maintenance:
         if sys.platform == "linux":
             # On Linux a thread has a priority of its own.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        while not self._closing:
+        while not self._closing.is_set():
             self._wake.clear()
             try:
                 busy = self._step(merging=True)
@@ -131,6 +131,7 @@ class Maintenance:
             except Exception as error:
                 _LOGGER.exception("the index's thread failed; it will try again")
                 busy = self._fail(f"the index can't be kept up: {error!r}")
+                self._closing.wait(self._delay)
             if not busy:
                 rest = self._retry_at - time.monotonic()
                 self._wake.wait(rest if rest > 0 else None)

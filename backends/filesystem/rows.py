@@ -31,9 +31,8 @@ PLACE_AND_TYPE: Final = Struct(">IIII")
 EVENT_TYPE: Final = Struct(">I")
 
 _WIDTHS: Final = {"digest": DIGEST_WIDTH, "system": 16, "at": 12, "uuid": 16, "event_type": 4, "place": PLACE.size}
-_AT_DIGITS: Final = np.array(
-    [number for number, mark in enumerate("2017-02-16T16:36:21.082000000Z") if mark not in "-T:."]
-)
+_AT_FORM: Final = "2017-02-16T16:36:21.082000000Z"
+_AT_DIGITS: Final = np.array([number for number, mark in enumerate(_AT_FORM) if mark not in "-T:."])
 _POSITION_WIDTH: Final = _WIDTHS["at"] + _WIDTHS["uuid"]
 
 
