@@ -107,7 +107,11 @@ def _place(reference: Any, name: str) -> tuple[str, str]:
     if not isinstance(reference, str):
         message = "has a $ref that is not text"
         raise ValueError(message)  # noqa: TRY004 -- the schema is wrong, not the caller
-    parts = urlsplit(reference)
+    try:
+        parts = urlsplit(reference)
+    except ValueError as error:
+        message = f"refers to {reference!r}, which is not an address: {error}"
+        raise ValueError(message) from None
     if parts.scheme or parts.netloc or parts.query or parts.path.startswith("/") or "%" in parts.path:
         message = f"refers to {reference!r}; nothing is fetched: a $ref is a path relative to this file, or #/..."
         raise ValueError(message)

@@ -1,6 +1,7 @@
 """Reading a directory of schemas: every file of one moment, and nothing from outside of it."""
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +56,7 @@ def read_directory(directory: Path) -> Snapshot:
     before: Snapshot | None = None
     for attempt in range(_ATTEMPTS):
         snapshot = _read_once(directory)
-        if snapshot is not None and snapshot == before:
+        if snapshot == before:
             return snapshot
         if attempt:
             time.sleep(_PAUSE_SECONDS)
@@ -63,17 +64,13 @@ def read_directory(directory: Path) -> Snapshot:
     raise SchemaError([_fault(str(directory), "keeps changing while it is read; it will be read again")])
 
 
-def _read_once(directory: Path) -> Snapshot | None:
-    """Read all files, or return None when one of them vanished meanwhile."""
-    if not directory.is_dir():
-        raise SchemaError([_fault(str(directory), "is not a directory that exists")])
-    reader = _Reader(directory.resolve())
+def _read_once(directory: Path) -> Snapshot:
+    """Read all files."""
     try:
+        reader = _Reader(Path(os.path.realpath(directory, strict=True)))
         reader.read_folder(reader.root, depth=0)
-    except FileNotFoundError:
-        return None
     except OSError as error:
-        raise SchemaError([_fault(str(directory), f"can't be read: {error.strerror}")]) from error
+        raise SchemaError([_fault(str(directory), f"can't be read as a directory: {error.strerror}")]) from error
     return Snapshot(reader.files, tuple(reader.findings))
 
 
@@ -88,29 +85,32 @@ class _Reader:
     def read_folder(self, folder: Path, *, depth: int) -> None:
         """Add the files of a folder and of the folders in it."""
         for path in sorted(folder.iterdir()):
-            name = path.relative_to(self.root).as_posix()
             if path.name.startswith("."):
                 continue
-            if not path.resolve(strict=True).is_relative_to(self.root):
-                self._refuse(name, "is a link that leads outside the schemas directory; copy what it names into it")
-            elif path.is_dir() and depth:
-                self._refuse(name, "lies too deep; schemas lie at <eventTypeId>/<version>.json")
-            elif path.is_dir():
-                self.read_folder(path, depth=depth + 1)
-            elif path.suffix == ".json":
-                self._read_file(path, name)
+            name = path.relative_to(self.root).as_posix()
+            try:
+                self._read_entry(path, name, depth=depth)
+            except OSError as error:
+                self._refuse(name, f"can't be read: {error.strerror}")
+
+    def _read_entry(self, path: Path, name: str, *, depth: int) -> None:
+        """Add a file, or the files of a folder."""
+        if not Path(os.path.realpath(path, strict=True)).is_relative_to(self.root):
+            self._refuse(name, "is a link that leads outside the schemas directory; copy what it names into it")
+        elif path.is_dir() and depth:
+            self._refuse(name, "lies too deep; schemas lie at <eventTypeId>/<version>.json")
+        elif path.is_dir():
+            self.read_folder(path, depth=depth + 1)
+        elif path.suffix == ".json":
+            self._read_file(path, name)
 
     def _read_file(self, path: Path, name: str) -> None:
         """Add a regular file of moderate size."""
         if not path.is_file():
             self._refuse(name, "is not a regular file")
             return
-        try:
-            with path.open("rb") as file:
-                content = file.read(MAXIMUM_FILE_BYTES + 1)
-        except PermissionError as error:
-            self._refuse(name, f"can't be read: {error.strerror}")
-            return
+        with path.open("rb") as file:
+            content = file.read(MAXIMUM_FILE_BYTES + 1)
         if len(content) > MAXIMUM_FILE_BYTES:
             self._refuse(name, f"is larger than {MAXIMUM_FILE_BYTES} bytes")
         else:

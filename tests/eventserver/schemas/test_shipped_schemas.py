@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.schema_directory import instances
 
 from eventserver.schemas import SchemaRegistry, SchemaVersion, Severity, check, default_schema_directory
 from eventserver.schemas.validation import second_opinion
+from support.schema_directory import instances
 
 REGISTRY = SchemaRegistry(default_schema_directory())
 REGISTRY.load()
