@@ -18,9 +18,8 @@ from pathlib import Path
 from random import Random
 from threading import RLock
 
-from support.fake_files import Directory, File
-
 from backends.disk import Disk
+from support.fake_files import Directory, File
 
 CHANGES = frozenset({"make_one_directory", "sync_directory", "create", "write", "sync", "rename", "remove"})
 READS = frozenset({"is_directory", "list_directory", "open", "size", "read"})

@@ -20,8 +20,8 @@ class LogModel:
     Attributes:
         shown: lines that were acknowledged, or that a reopened log has shown: each is there for ever, once, in this
             order, at its place.
-        unknown: lines of groups that failed since the last one that succeeded. If the process dies now they may be there
-            when the log is opened again; once a later line is acknowledged they are void for ever.
+        unknown: lines of groups that failed since the last one that succeeded. If the process dies now they may be
+            there when the log is opened again; once a later line is acknowledged they are void for ever.
 
     """
 

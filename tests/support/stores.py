@@ -1,0 +1,119 @@
+"""The stores that the contract suite runs on: how to make one, and how to break it.
+
+A new backend adds a ``StoreUnderTest`` of its own here, and its name to ``STORES``; nothing else.
+"""
+
+import errno
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backends.base import Event, EventStore, Outcome
+from backends.errors import StorageFull, StoreError, StoreUnavailable
+from backends.filesystem.store import FilesystemStore
+from backends.memory import MemoryStore
+from support.faulty_disk import READS, WRITES, FaultyDisk
+
+
+class StoreUnderTest(ABC):
+    """One place where events are kept, empty at first."""
+
+    @abstractmethod
+    def make(self) -> EventStore:
+        """Return the store of this place, not opened; what an earlier one stored is there."""
+
+    @abstractmethod
+    def break_down(self, *, times: int | None = None) -> None:
+        """Let the outside world fail.
+
+        Args:
+            times: so many attempts to store something fail, then it works again; None until ``mend``, and reading
+                fails too.
+
+        """
+
+    @abstractmethod
+    def fill_up(self) -> None:
+        """Let there be no room for anything, until ``mend``; reading works."""
+
+    @abstractmethod
+    def mend(self) -> None:
+        """Let the outside world work again."""
+
+
+class MemoryUnderTest(StoreUnderTest):
+    """A dictionary does not fail by itself."""
+
+    def __init__(self, directory: Path) -> None:  # noqa: ARG002 - it needs none
+        self._store = _FailingMemoryStore()
+
+    def make(self) -> EventStore:
+        """Return the one store that has the events."""
+        return self._store
+
+    def break_down(self, *, times: int | None = None) -> None:
+        """Fail with what a backend that is away raises."""
+        self._store.writes = (StoreUnavailable("broken by the test"), times)
+        self._store.readable = times is not None
+
+    def fill_up(self) -> None:
+        """Fail to store only."""
+        self._store.writes = (StorageFull("filled by the test"), None)
+
+    def mend(self) -> None:
+        """Work."""
+        self._store.writes = (StoreUnavailable(""), 0)
+        self._store.readable = True
+
+
+class _FailingMemoryStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: tuple[StoreError, int | None] = (StoreUnavailable(""), 0)
+        self.readable = True
+
+    def _require_open(self) -> None:
+        super()._require_open()
+        if not self.readable:
+            raise StoreUnavailable("broken by the test")
+
+    async def put(self, events: Sequence[Event]) -> list[Outcome]:
+        self._require_room()
+        return await super().put(events)
+
+    async def ping(self) -> None:
+        self._require_room()
+
+    def _require_room(self) -> None:
+        self._require_open()
+        error, times = self.writes
+        if times != 0:
+            self.writes = (error, None if times is None else times - 1)
+            raise error
+
+
+class FilesystemUnderTest(StoreUnderTest):
+    """A directory on a real disk, small segments and small memory tables, so that everything is met."""
+
+    def __init__(self, directory: Path) -> None:
+        self._root = directory
+        self._disk = FaultyDisk()
+
+    def make(self) -> EventStore:
+        """Return a new store on the directory."""
+        return FilesystemStore(self._root, disk=self._disk, segment_bytes=20_000, memory_rows=16)
+
+    def break_down(self, *, times: int | None = None) -> None:
+        """Fail with EIO."""
+        self._disk.fail(WRITES | READS if times is None else {"write"}, times=times)
+
+    def fill_up(self) -> None:
+        """Fail with ENOSPC."""
+        self._disk.fail(WRITES - {"remove", "rename", "sync_directory"}, error=errno.ENOSPC)
+
+    def mend(self) -> None:
+        """Work."""
+        self._disk.mend()
+
+
+STORES: dict[str, Callable[[Path], StoreUnderTest]] = {"memory": MemoryUnderTest, "filesystem": FilesystemUnderTest}
