@@ -124,7 +124,4 @@ def _difference(old: dict[str, Any], new: dict[str, Any], keyword: str) -> str:
             return "members that are not listed are refused now, and were taken before"
     if keyword in old:
         return f"can't prove that the new {keyword} takes all that the old one took"
-    try:
-        return f"it {rule(new, keyword)} now, which was not demanded before"
-    except (KeyError, TypeError):
-        return f"{keyword} is demanded now, and was not before"
+    return f"it {rule(new, keyword)} now, which was not demanded before"

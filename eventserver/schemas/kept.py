@@ -11,6 +11,7 @@ and the promise that a published version never narrows still holds.
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,10 +46,7 @@ class KeptSchemas:
         """Return the newest revision of each version; a file that can't be used is reported and passed over."""
         kept = Kept({}, {}, [])
         try:
-            folders = [self._directory / name for name in self._disk.list_directory(self._directory)]
-            paths = [
-                folder / name for folder in folders if folder.is_dir() for name in self._disk.list_directory(folder)
-            ]
+            paths = list(self._paths())
         except OSError as error:
             kept.findings.append(_warning(str(self._directory), f"the kept schemas can't be read: {error.strerror}"))
             return kept
@@ -76,12 +74,27 @@ class KeptSchemas:
         text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
         self._disk.replace(folder / f"{version.version}.{version.revision}.json", [text.encode()])
 
+    def _paths(self) -> Iterator[Path]:
+        """Return all files, two levels down."""
+        for folder in self._disk.list_directory(self._directory):
+            if self._disk.is_directory(self._directory / folder):
+                for name in self._disk.list_directory(self._directory / folder):
+                    yield self._directory / folder / name
+
+    def _content(self, path: Path) -> bytes:
+        """Return a file's content."""
+        descriptor = self._disk.open(path)
+        try:
+            return self._disk.read(descriptor, self._disk.size(path), 0)
+        finally:
+            self._disk.close(descriptor)
+
     def _read_file(self, kept: Kept, path: Path, version: int, revision: int) -> None:
         """Add one file to what was kept."""
         key = (path.parent.name, version)
         kept.revisions[key] = max(revision, kept.revisions.get(key, 0))
         try:
-            found = _version_of(parse(path.read_bytes()), key, revision)
+            found = _version_of(parse(self._content(path)), key, revision)
         except (OSError, ValueError, KeyError, TypeError) as error:
             kept.findings.append(_warning(str(path), f"this kept schema can't be used: {error}"))
             return

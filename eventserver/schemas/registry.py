@@ -159,7 +159,7 @@ class SchemaRegistry:
                         await prepare(candidate.schemas)
             except (StoreError, TimeoutError) as error:
                 self._seen = ""
-                message = f"the store could not be made ready, so the old set stays: {error or 'it took too long'}"
+                message = f"the store could not be made ready, so the old set stays: {str(error) or 'it took too long'}"
                 return Report((*candidate.findings, Finding(Severity.ERROR, str(self._directory), message)))
             return await asyncio.to_thread(self.adopt, candidate)
 

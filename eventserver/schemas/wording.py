@@ -49,17 +49,20 @@ _FIXED = {
 def rule(schema: dict[str, Any], keyword: str) -> str:
     """Return what a keyword of a schema demands, as the end of a sentence about the value."""
     demanded = schema[keyword]
-    if keyword in _FIXED:
-        return _FIXED[keyword]
-    if keyword in _LIMITS:
-        return _LIMITS[keyword].format(shown(demanded))
-    if keyword == "type":
-        return f"must be {kinds(demanded)}"
-    if keyword == "enum":
-        return f"must be one of {listed(demanded)}"
-    if keyword == "format":
-        return f"must be {_FORMATS[demanded]}"
-    return f"must be {shown(demanded)}"
+    match keyword:
+        case "type":
+            phrase = f"must be {kinds(demanded)}"
+        case "enum":
+            phrase = f"must be one of {listed(demanded)}"
+        case "const":
+            phrase = f"must be {shown(demanded)}"
+        case "format":
+            phrase = f"must be {_FORMATS[demanded]}"
+        case _ if keyword in _LIMITS:
+            phrase = _LIMITS[keyword].format(shown(demanded))
+        case _:
+            phrase = _FIXED.get(keyword, f"must fit what {keyword!r} says")
+    return phrase
 
 
 def kinds(types: str | list[str]) -> str:

@@ -14,21 +14,19 @@ from eventserver.schemas.validation import compile_schema, second_opinion
 HOSTILE = ["^(a+)+$", "^(a|aa)+$", "^(a*)*b$", "(a?){100}a{100}$", "^(.*a){20}$", r"^(\w+\s?)*$".replace(r"\s", " ")]
 
 
-@pytest.mark.parametrize("pattern", HOSTILE)
-@pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
-def test_a_hostile_pattern_cannot_stall(pattern: str, keyword: str) -> None:
+def test_a_hostile_pattern_cannot_stall() -> None:
     """What takes a backtracking engine longer than the universe's age is answered by both validators.
 
     In a process of its own with a limit of time, since an engine that hangs can't be interrupted.
     """
-    schema = {"pattern": pattern} if keyword == "pattern" else {"patternProperties": {pattern: False}}
     program = f"""
 from eventserver.schemas.patterns import pattern_fault
 from eventserver.schemas.validation import compile_schema, second_opinion
-assert pattern_fault({pattern!r}) is None
 text = "a" * 50_000 + "!"
-value = text if {keyword!r} == "pattern" else {{text: 1}}
-assert compile_schema({schema!r})(value) == second_opinion({schema!r})(value)
+for pattern in {HOSTILE!r}:
+    assert pattern_fault(pattern) is None
+    for schema, value in (({{"pattern": pattern}}, text), ({{"patternProperties": {{pattern: False}}}}, {{text: 1}})):
+        assert compile_schema(schema)(value) == second_opinion(schema)(value)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
