@@ -26,7 +26,7 @@ class Counters:
         problems: refused requests by (HTTP status, code), whatever they asked for.
         validate_seconds: how long one event took to parse and to validate.
         store_seconds: how long one ``put`` took, its wait for the shared sync included.
-        in_flight: events that are being judged or stored now.
+        connections: those that are open now.
         batches: batch requests.
         reloads: attempts to reload the schemas, by ``adopted`` or ``refused``.
 
@@ -38,6 +38,6 @@ class Counters:
         self.problems: Counter[tuple[int, str]] = Counter()
         self.validate_seconds = Histogram(_SECONDS)
         self.store_seconds = Histogram(_SECONDS)
-        self.in_flight = 0
+        self.connections = 0
         self.batches = 0
         self.reloads: Counter[str] = Counter()

@@ -99,27 +99,32 @@ async def _setup(runner: web.AppRunner, stop: asyncio.Event) -> bool:
 
 async def _listen(runner: web.AppRunner, settings: Settings, listener: socket.socket, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
+    server = await loop.create_server(connection_factory(runner, settings), sock=listener, backlog=_BACKLOG)
     assert runner.server is not None
-    factory = partial(
-        Connection,
-        runner.server,
-        loop=loop,
-        counters=runner.app[COUNTERS],
-        head_seconds=settings.event_body_timeout_seconds,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        access_log=None,
-    )
-    server = await loop.create_server(factory, sock=listener, backlog=_BACKLOG)
     _announce(settings, runner.app)
     await stop.wait()
     _log.info("stopping", connections=len(runner.server.connections))
     server.close()
     with suppress(TimeoutError):
         async with asyncio.timeout(settings.event_shutdown_timeout_seconds):
-            await _drain(runner.server)
+            await drain(runner.server)
 
 
-async def _drain(server: web.Server) -> None:
+def connection_factory(runner: web.AppRunner, settings: Settings) -> Callable[[], Connection]:
+    """Return what makes the protocol of each connection to a runner that is set up."""
+    assert runner.server is not None
+    return partial(
+        Connection,
+        runner.server,
+        loop=asyncio.get_running_loop(),
+        counters=runner.app[COUNTERS],
+        head_seconds=settings.event_body_timeout_seconds,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        access_log=None,
+    )
+
+
+async def drain(server: web.Server) -> None:
     """Wait until each request that has begun is answered, and all connections are closed."""
     await asyncio.sleep(0)  # what was accepted in the last moment is made a connection
     while connections := server.connections:

@@ -42,8 +42,14 @@ class Connection(web.RequestHandler):
         elif self._head_timer is not None:
             self._stop_clock()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it."""
+        self._counters.connections += 1
+        super().connection_made(transport)
+
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop the clock, and whoever waits for this."""
+        """Count it, and tell whoever waits for this."""
+        self._counters.connections -= 1
         self._stop_clock()
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)

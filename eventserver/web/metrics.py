@@ -70,7 +70,7 @@ def _of_intake(counters: Counters, loaded: set[str]) -> Iterator[Metric]:
         reloads.add_metric([outcome], count)
     yield reloads
     yield CounterMetricFamily(_PREFIX + "batches", "Batch requests", value=counters.batches)
-    yield _gauge("events_in_flight", "Events that are being judged or stored", counters.in_flight)
+    yield _gauge("connections", "Connections that are open", counters.connections)
     yield _histogram("validate_seconds", "Time to parse and validate an event", counters.validate_seconds)
     yield _histogram("store_seconds", "Time until the store answered, the shared sync included", counters.store_seconds)
 
