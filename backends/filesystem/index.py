@@ -25,13 +25,14 @@ from backends.filesystem.listing import list_entries
 from backends.filesystem.maintenance import Maintenance
 from backends.filesystem.manifest import FILE_NAME, EventType, Manifest, read_manifest
 from backends.filesystem.rows import Entry, digest_of
-from backends.filesystem.run import Run, open_run
+from backends.filesystem.run import FILTER_MASKS, Run, open_run
 from backends.filesystem.run_file import verify_run
 from backends.filesystem.snapshot import SharedSnapshot
 from backends.log import LogPosition, Place
 
 MEMORY_ROWS: Final = 32_768
 _MOST_WAITING: Final = 4
+_MOST_FROZEN: Final = 2
 _POLL_SECONDS: Final = 0.01
 _OPEN_ATTEMPTS: Final = 10
 _BEGINNING: Final = LogPosition(0, 0)
@@ -164,15 +165,12 @@ class Index:
                 return (place,)
         digest = digest_of(self._secret, uuid)
         prefix = int.from_bytes(digest[:4], "big")
-        found = False
-        for find, directory, shift in snapshot.lookups:
-            entry = prefix >> shift
-            if find(digest, directory[entry], directory[entry + 1]) >= 0:
-                found = True
-        if not found:
-            return ()
-        places = {place for run in (*snapshot.packed, *snapshot.written) for place in run.find(digest)}
-        return sorted(places, reverse=True)
+        mask = FILTER_MASKS[digest[-1]]
+        places: list[Place] = []
+        for data, start, shift, run in snapshot.lookups:
+            if data[start + (prefix >> shift)] & mask == mask:
+                places += run.find(digest)
+        return sorted(set(places), reverse=True) if len(places) > 1 else places
 
     def list_entries(self, query: Query, *, limit: int) -> list[Entry]:
         """Return the first entries of a list, behind ``query.after``, in the list's order; blocking.
@@ -203,7 +201,7 @@ class Index:
     def is_behind(self) -> bool:
         """Whether so much waits to be written that the caller should add no more."""
         snapshot = self._shared.current
-        return len(snapshot.frozen) + len(snapshot.packed) >= _MOST_WAITING
+        return len(snapshot.frozen) + len(snapshot.packed) >= _MOST_WAITING or len(snapshot.frozen) >= _MOST_FROZEN
 
     async def wait_until_caught_up(self) -> None:
         """Return when it is not behind; without end while the disk is full, so the caller sets a time limit."""

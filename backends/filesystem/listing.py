@@ -94,7 +94,7 @@ def _bounds(rows: Rows, prefix: bytes, query: Query) -> tuple[int, int]:
     start = lower_bound(rows, prefix + _instant(query.from_at))
     stop = lower_bound(rows, prefix + _instant(query.to_at)) if query.to_at else upper_bound(rows, prefix)
     if query.after is not None:
-        position = prefix + pack_instants([query.after.at]) + pack_uuids([query.after.uuid])
+        position = prefix + pack_instants(query.after.at.encode()) + pack_uuids([query.after.uuid])
         if query.descending:
             stop = min(stop, lower_bound(rows, position))
         else:
@@ -103,7 +103,7 @@ def _bounds(rows: Rows, prefix: bytes, query: Query) -> tuple[int, int]:
 
 
 def _instant(at: str | None) -> bytes:
-    return b"" if at is None else pack_instants([at])
+    return b"" if at is None else pack_instants(at.encode())
 
 
 def _scan(rows: Rows, wanted: _Range, limit: int, *, descending: bool) -> Rows:

@@ -1,8 +1,9 @@
 """The index's own thread: it packs full memory tables, writes them as runs, and merges runs.
 
 Each step takes a few milliseconds, most of them in numpy or in the kernel without the interpreter's lock, and the
-thread has a lower priority than the event loop's where the system allows that. Packing comes first, then writing, then
-the merge of the smallest runs: so a merge of millions of rows holds nothing up.
+thread has a lower priority than the event loop's where the system allows that. Packing comes first; writing and merging
+take turns, the smallest runs first: so a merge of millions of rows holds nothing up, and a flood of events does not
+pile up runs.
 """
 
 import logging
@@ -25,6 +26,8 @@ from backends.log import LogPosition
 RUNS_TO_MERGE: Final = 4
 RUN_SUFFIX: Final = ".run"
 _NICENESS: Final = 10
+_MERGE_STEPS: Final = 64
+"""Steps of merges after each run that was written: what a run costs until it is part of one of ten million rows."""
 _FIRST_DELAY_SECONDS: Final = 0.5
 _LAST_DELAY_SECONDS: Final = 30.0
 _DONE: Final = object()
@@ -67,6 +70,7 @@ class Maintenance:
         self._positions: list[LogPosition] = []
         self._merging: dict[int, Generator[None, None, None]] = {}
         self._writing: Generator[None, None, None] | None = None
+        self._merges_first = 0
         self._unfinished: set[str] = set()
         self._next_number = 1 + max((int(Path(run.name).stem) for run in manifest.runs), default=0)
         self._delay = 0.0
@@ -165,11 +169,15 @@ class Maintenance:
             return True
         if time.monotonic() < self._retry_at:
             return False
+        if merging and self._merges_first and self._step_merge(now.written):
+            self._merges_first -= 1
+            return True
         if now.packed and self._writing is None:
             self._writing = self._write(now.packed[0])
         if self._writing is not None:
             if next(self._writing, _DONE) is _DONE:
                 self._writing = None
+                self._merges_first = _MERGE_STEPS
             return True
         return merging and self._step_merge(now.written)
 

@@ -1,17 +1,21 @@
 """The newest rows of the index, in memory: added one at a time, found at once, packed by the thousand."""
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from backends.base import Event
 from backends.filesystem.rows import (
+    AT_LENGTH,
     PLACE,
     PLACE_AND_TYPE,
+    Bytes,
     Rows,
     TableFormat,
     as_rows,
+    column_of,
     digest_of,
     make_rows,
     pack_instants,
@@ -39,7 +43,7 @@ class MemoryTable:
         self._numbers: dict[str, int] = {}
         self._uuids: list[str] = []
         self._systems: list[str] = []
-        self._ats: list[str] = []
+        self._ats = bytearray()
         self._packed = bytearray()
         self._sorted: dict[str, tuple[int, Rows]] = {}
         self._known_systems: dict[str, str] = {}
@@ -61,7 +65,7 @@ class MemoryTable:
         uuid, system, _, _, at, _ = event
         self._packed += _pack(*place, event_type)
         self._systems.append(self._known_systems.setdefault(system, system))
-        self._ats.append(at)
+        self._ats += at.encode()
         self._numbers[uuid] = len(self._uuids)
         # A reader in another thread takes this list's length for the number of rows: so it grows last.
         self._uuids.append(uuid)
@@ -79,37 +83,36 @@ class MemoryTable:
         count = len(self._uuids)
         if count > done:
             fresh = [
-                make_rows(table, self._columns(start, min(start + PIECE_ROWS, count)))
-                for start in range(done, count, PIECE_ROWS)
+                self._rows(table, start, min(start + PIECE_ROWS, count)) for start in range(done, count, PIECE_ROWS)
             ]
             rows = sort_rows(np.concatenate([rows, *fresh]), table.key_width)
             self._sorted[table.name] = (count, rows)
         return rows
 
-    def pack(self, secret: bytes) -> dict[str, bytes]:
+    def pack(self, secret: bytes) -> dict[str, Bytes]:
         """Return all columns, for every table, without holding the interpreter's lock for long at a time.
 
         Args:
             secret: of the identity table's digests.
 
         """
-        pieces: dict[str, list[bytes]] = {}
+        columns: dict[str, bytearray] = {}
         for start in range(0, len(self._uuids), PIECE_ROWS):
             stop = min(start + PIECE_ROWS, len(self._uuids))
-            columns = self._columns(start, stop)
-            columns["digest"] = b"".join([digest_of(secret, uuid) for uuid in self._uuids[start:stop]])
-            for name, column in columns.items():
-                pieces.setdefault(name, []).append(column)
+            digests = b"".join([digest_of(secret, uuid) for uuid in self._uuids[start:stop]])
+            for name, values in (("digest", digests), *self._columns(start, stop)):
+                columns.setdefault(name, bytearray()).extend(values)
             time.sleep(_PAUSE_SECONDS)
-        return {name: b"".join(parts) for name, parts in pieces.items()}
+        return {name: column_of(name, values) for name, values in columns.items()}
 
-    def _columns(self, start: int, stop: int) -> dict[str, bytes]:
+    def _rows(self, table: TableFormat, start: int, stop: int) -> Rows:
+        return make_rows(table, {name: column_of(name, values) for name, values in self._columns(start, stop)})
+
+    def _columns(self, start: int, stop: int) -> Iterator[tuple[str, bytes]]:
         width = PLACE_AND_TYPE.size
         packed = np.frombuffer(bytes(self._packed[start * width : stop * width]), dtype=np.uint8).reshape(-1, width)
-        return {
-            "uuid": pack_uuids(self._uuids[start:stop]),
-            "system": pack_uuids(self._systems[start:stop]),
-            "at": pack_instants(self._ats[start:stop]),
-            "event_type": packed[:, PLACE.size :].tobytes(),
-            "place": packed[:, : PLACE.size].tobytes(),
-        }
+        yield "uuid", pack_uuids(self._uuids[start:stop])
+        yield "system", pack_uuids(self._systems[start:stop])
+        yield "at", pack_instants(bytes(self._ats[start * AT_LENGTH : stop * AT_LENGTH]))
+        yield "event_type", packed[:, PLACE.size :].tobytes()
+        yield "place", packed[:, : PLACE.size].tobytes()

@@ -12,7 +12,7 @@ array of byte strings in ascending order, and of two rows with one key the one w
 manifest gives to an (id, version). The place is segment, offset and length, four bytes each, big-endian.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from struct import Struct
 from typing import Final, NamedTuple
@@ -32,6 +32,7 @@ EVENT_TYPE: Final = Struct(">I")
 
 _WIDTHS: Final = {"digest": DIGEST_WIDTH, "system": 16, "at": 12, "uuid": 16, "event_type": 4, "place": PLACE.size}
 _AT_FORM: Final = "2017-02-16T16:36:21.082000000Z"
+AT_LENGTH: Final = len(_AT_FORM)
 _AT_DIGITS: Final = np.array([number for number, mark in enumerate(_AT_FORM) if mark not in "-T:."])
 _POSITION_WIDTH: Final = _WIDTHS["at"] + _WIDTHS["uuid"]
 
@@ -82,14 +83,14 @@ def pack_uuids(uuids: Sequence[str]) -> bytes:
     return bytes.fromhex("".join(uuids).replace("-", ""))
 
 
-def pack_instants(instants: Sequence[str]) -> bytes:
-    """Return the 12 bytes of each instant (form of ``Event.at``), joined.
+def pack_instants(instants: bytes) -> bytes:
+    """Return the 12 bytes of each of the instants (form of ``Event.at``) whose texts are joined here.
 
     Raises:
         ValueError: one has another length.
 
     """
-    text = np.frombuffer("".join(instants).encode(), dtype=np.uint8).reshape(-1, len(_AT_FORM))
+    text = np.frombuffer(instants, dtype=np.uint8).reshape(-1, AT_LENGTH)
     digits = text[:, _AT_DIGITS] & 15
     return ((digits[:, ::2] << 4) | digits[:, 1::2]).tobytes()
 
@@ -99,16 +100,20 @@ def digest_of(secret: bytes, uuid: str) -> bytes:
     return blake2b(secret + uuid.encode(), digest_size=DIGEST_WIDTH).digest()
 
 
-def make_rows(table: TableFormat, columns: dict[str, bytes]) -> Rows:
+def column_of(name: str, values: bytes | bytearray) -> Bytes:
+    """View the joined values of a column as a matrix of bytes, a value each."""
+    return np.frombuffer(values, dtype=np.uint8).reshape(-1, _WIDTHS[name])
+
+
+def make_rows(table: TableFormat, columns: Mapping[str, Bytes]) -> Rows:
     """Join columns to rows, in the order that they come in.
 
     Args:
         table: which columns, in which order.
-        columns: each column's values, joined; all for equally many rows.
+        columns: matrices of bytes, all for equally many rows.
 
     """
-    parts = [np.frombuffer(columns[name], dtype=np.uint8).reshape(-1, _WIDTHS[name]) for name in table.columns]
-    return as_rows(np.concatenate(parts, axis=1), table.width)
+    return as_rows(np.concatenate([columns[name] for name in table.columns], axis=1), table.width)
 
 
 def as_rows(data: Bytes | bytes, width: int) -> Rows:

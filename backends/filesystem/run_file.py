@@ -8,7 +8,7 @@ from typing import Final
 from backends.disk import Disk
 from backends.filesystem.memory_table import MemoryTable
 from backends.filesystem.rows import FORMATS, IDENTITY, Rows, as_rows, make_rows, sort_rows
-from backends.filesystem.run import Run, RunDescription, directory_bits, make_directory
+from backends.filesystem.run import Run, RunDescription, directory_bits, filter_bits, make_directory, make_filter
 from backends.filesystem.sorted_table import find_disorder, merge_tables
 
 _SYNC_BYTES: Final = 8 * 1024 * 1024
@@ -25,15 +25,17 @@ def pack_run(memory: MemoryTable, secret: bytes) -> Run:
 
     """
     columns = memory.pack(secret)
+    data = bytearray()
     rows = {}
-    parts = []
     for table in FORMATS:
         sorted_rows = sort_rows(make_rows(table, columns), table.key_width)
         rows[table.name] = len(sorted_rows)
-        parts.append(sorted_rows.tobytes())
+        data += sorted_rows.tobytes()
         if table is IDENTITY:
-            parts.extend(make_directory([sorted_rows], directory_bits(len(sorted_rows))))
-    data = b"".join(parts)
+            for part in make_filter([sorted_rows], filter_bits(len(sorted_rows))):
+                data += part
+            for part in make_directory([sorted_rows], directory_bits(len(sorted_rows))):
+                data += part
     return Run(RunDescription("", len(data), zlib.crc32(data), rows), data)
 
 
@@ -76,9 +78,7 @@ class RunFile:
                 self._rows[table.name] += len(rows)
                 yield
             if table is IDENTITY:
-                for entries in make_directory(self._read_back(), directory_bits(self._rows[table.name])):
-                    self.write(entries)
-                    yield
+                yield from self._write_finders(self._rows[table.name])
 
     def finish(self) -> RunDescription:
         """Make the file and its name durable, and close it."""
@@ -93,14 +93,23 @@ class RunFile:
         self._close()
         self._disk.remove(self.path)
 
+    def _write_finders(self, rows: int) -> Iterator[None]:
+        # Their sizes depend on how many rows there are: so the rows are counted first and read again.
+        size = self.size
+        for part in make_filter(self._read_back(size), filter_bits(rows)):
+            self.write(part)
+            yield
+        for part in make_directory(self._read_back(size), directory_bits(rows)):
+            self.write(part)
+            yield
+
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             self._disk.close(descriptor)
 
-    def _read_back(self) -> Iterator[Rows]:
-        # The directory's size depends on how many rows there are: so they are counted first and read again for it.
-        size, width = self.size, IDENTITY.width
+    def _read_back(self, size: int) -> Iterator[Rows]:
+        width = IDENTITY.width
         step = _READ_BYTES // width * width
         descriptor = self._disk.open(self.path)
         try:

@@ -1,11 +1,15 @@
 """What the index consists of at one moment, and the one place where that changes."""
 
+import mmap
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from backends.filesystem.memory_table import MemoryTable
-from backends.filesystem.run import Lookup, Run
+from backends.filesystem.run import Run
+
+Lookup = tuple[mmap.mmap | bytearray, int, int, Run]
+"""``Run.filter`` and the run."""
 
 
 class Snapshot(NamedTuple):
@@ -20,7 +24,7 @@ class Snapshot(NamedTuple):
     written: tuple[Run, ...]
     """Mapped from files that the manifest names."""
     lookups: tuple[Lookup, ...]
-    """Of all runs."""
+    """Of all runs, for ``Index.find_places``."""
 
 
 class SharedSnapshot:
@@ -62,5 +66,6 @@ class SharedSnapshot:
     def _set(
         self, active: MemoryTable, frozen: tuple[MemoryTable, ...], packed: tuple[Run, ...], written: tuple[Run, ...]
     ) -> None:
-        lookups = tuple(run.lookup for run in (*packed, *written))
+        # Made here, since a run that held itself would be kept, with its file, until the garbage collector came by.
+        lookups = tuple((*run.filter, run) for run in (*packed, *written))
         self.current = Snapshot(active, frozen, packed, written, lookups)
