@@ -15,20 +15,25 @@ then. This is crash-safe at each step by these rules:
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from backends.errors import StoreError
-from backends.log import AppendLog, Segment
+from backends.log import AppendLog, Segment, translate_os_error
+from backends.log.segments import read_marker
 from backends.quarantine.directory import Directory, Rows
 from backends.quarantine.lines import AGAIN_BYTES
 
 LEAST_LIVE_SHARE: Final = 0.75
 """A segment of which less is live is compacted, so the files are at most a third larger than what is live."""
 
+_MARKER_ROOM: Final = 128
+
 _LOGGER: Final = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
 class Space:
@@ -42,6 +47,8 @@ class Space:
         self._ghosts: dict[int, Path] = {}
         self._drop_bytes: Counter[tuple[int, int]] = Counter()
         self._odd_bytes: Counter[int] = Counter()
+        self._newest_at_start = log.end.segment
+        self._removed: set[int] = set()
 
     def add_drop_line(self, segment: int, target: int, length: int) -> None:
         """Count a ``drop`` line of entries that stood in the segment ``target``."""
@@ -81,46 +88,37 @@ class Space:
         return live
 
     async def find_removable(self, *, without: Rows) -> list[int]:
-        """Return the segments of which nothing is live once some entries are gone, and which may be removed at once."""
+        """Return the segments of which nothing is live once some entries are gone, and which may be removed at once.
+
+        Raises:
+            StorageFull, StoreUnavailable: the segments can't be looked at.
+
+        """
         if self._ghosts or len(self.unclean) > 1:
             return []
         live = self.live_bytes(without=without)
-        void = await asyncio.to_thread(self._find_void)
-        sealed = self._sealed()
-        before = [0, *(segment.number for segment in sealed)]
-        return [
-            segment.number
-            for segment, previous in zip(sealed, before, strict=False)
-            if not live[segment.number] and previous not in void and self.unclean <= {segment.number}
-        ]
+        dead = [number for number in self._sealed() if not live[number] and self.unclean <= {number}]
+        return await _in_thread(lambda: [number for number in dead if self._first_to_go(number) == number])
 
     async def find_wasteful(self) -> int | None:
         """Return the segment to compact next, or None when it is not worth while.
 
         Raises:
-            StoreError, OSError: a former removal still fails; nothing can be freed now.
+            StorageFull, StoreUnavailable: a former removal still fails; nothing can be freed now.
 
         """
-        await asyncio.to_thread(self._bury_ghosts)
-        sealed, live = self._sealed(), self.live_bytes()
-        wasteful = [
-            (segment.number not in self.unclean, live[segment.number] / max(segment.valid, 1), position)
-            for position, segment in enumerate(sealed)
-            if segment.number in self.unclean
-            or live[segment.number] < segment.valid * LEAST_LIVE_SHARE
-            or not segment.valid
-        ]
-        if not wasteful:
-            return None
-        position = min(wasteful)[2]
-        void = await asyncio.to_thread(self._find_void)
-        while position and sealed[position - 1].number in void:
-            position -= 1
-        return sealed[position].number
+        await _in_thread(self._bury_ghosts)
+        live, sealed = self.live_bytes(), self._sealed()
+        shares = {number: live[number] / segment.valid if segment.valid else 0 for number, segment in sealed.items()}
+        wasteful = [number for number in sealed if number in self.unclean or shares[number] < LEAST_LIVE_SHARE]
+        wasteful.sort(key=lambda number: (number not in self.unclean, shares[number]))
+        return await _in_thread(lambda: next(filter(None, map(self._first_to_go, wasteful)), None))
 
     async def remove(self, number: int) -> bool:
         """Remove a segment of which nothing is live; tell whether that is durable."""
-        segment = next(segment for segment in self._log.segments() if segment.number == number)
+        segment = next((segment for segment in self._log.segments() if segment.number == number), None)
+        if segment is None:
+            return number not in self._ghosts
         try:
             await self._log.remove_segments([number])
         except (OSError, StoreError) as error:
@@ -139,18 +137,41 @@ class Space:
             self._forget(number)
 
     def _forget(self, number: int) -> None:
+        self._removed.add(number)
         self.unclean.discard(number)
         self._odd_bytes.pop(number, None)
         for pair in [pair for pair in self._drop_bytes if pair[0] == number]:
             del self._drop_bytes[pair]
 
-    def _sealed(self) -> list[Segment]:
+    def _sealed(self) -> dict[int, Segment]:
         """Return all segments but the newest, which is being written."""
-        return self._log.segments()[:-1]
+        return {segment.number: segment for segment in self._log.segments()[:-1]}
 
-    def _find_void(self) -> set[int]:
-        """Return the segments that end in something void."""
-        return {segment.number for segment in self._log.segments() if self._log.disk.size(segment.path) > segment.valid}
+    def _first_to_go(self, number: int) -> int | None:
+        """Return the segment that must be removed before this one, or this one; None when neither is possible now."""
+        listed = {segment.number: segment for segment in self._log.segments()}
+        while number in listed and (marker := self._read_marker(listed[number])):
+            previous, _ = marker
+            if previous not in listed:
+                # The log lists a segment without anything valid in it only after a restart.
+                return None if previous > self._newest_at_start and previous not in self._removed else number
+            number = previous
+        return number
+
+    def _read_marker(self, segment: Segment) -> tuple[int, int] | None:
+        disk = self._log.disk
+        descriptor = disk.open(segment.path)
+        try:
+            return read_marker(disk.read(descriptor, _MARKER_ROOM, 0))
+        finally:
+            disk.close(descriptor)
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise translate_os_error(error) from error
 
 
 def _add_sums(sums: Counter[int], segments: np.ndarray, weights: np.ndarray) -> None:

@@ -33,6 +33,7 @@ class Tidier:
         self._turn = turn
         self._now = now
         self._wake = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
         self._ending = False
         self._task: asyncio.Task[None] | None = None
 
@@ -55,16 +56,17 @@ class Tidier:
         """Evict what is too old, and free what is worth it.
 
         Raises:
-            StoreError, OSError: it could not go on; nothing is lost, and the next time it is taken up again.
+            StorageFull, StoreUnavailable: it could not go on; nothing is lost, and the next time it is taken up again.
 
         """
-        async with self._turn:
-            await self._limits.expire(self._now())
-        while not self._ending:
+        async with self._one_at_a_time:
             async with self._turn:
-                segment = await self._ledger.space.find_wasteful()
-            if segment is None or not await self._compact(segment):
-                return
+                await self._limits.expire(self._now())
+            while not self._ending:
+                async with self._turn:
+                    segment = await self._ledger.space.find_wasteful()
+                if segment is None or not await self._compact(segment):
+                    return
 
     async def _compact(self, segment: int) -> bool:
         """Free a segment; tell whether it is gone."""
@@ -83,7 +85,7 @@ class Tidier:
             self._wake.clear()
             try:
                 await self.tidy()
-            except (StoreError, OSError) as error:
+            except StoreError as error:
                 _LOGGER.warning("the quarantine can't be tidied now: %s", error)
             except Exception:
                 _LOGGER.exception("the quarantine can't be tidied")

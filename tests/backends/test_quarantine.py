@@ -8,10 +8,10 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from support.fake_disk import FakeDisk
 
 from backends.errors import StorageFull, StoreClosed, StoreError, StoreUnavailable
 from backends.quarantine import Entry, Filter, Group, Quarantine, Refused
+from support.fake_disk import FakeDisk
 
 DIRECTORY = Path("/data/quarantine")
 RECEIVED = "2026-11-24T11:22:33.123456Z"
