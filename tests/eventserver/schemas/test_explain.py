@@ -95,6 +95,12 @@ def test_a_message_of_60000_wrong_items_gives_20_violations() -> None:
     assert len(asked) <= MAXIMUM_VIOLATIONS + 1
 
 
+def test_a_wrong_item_behind_many_that_fit_is_found_at_its_place() -> None:
+    """Behind the ones that stand first, too."""
+    schema = {"prefixItems": [{"type": "null"}], "items": {"type": "string"}}
+    assert explain(schema, [None, *["a"] * 100_000, 7, "b"]) == ("/message/100001", "must be text; it is 7")
+
+
 def test_what_is_huge_is_not_repeated() -> None:
     """Long texts, names, numbers and types are cut; the whole refusal stays small."""
     schema = {"additionalProperties": {"type": "null"}}
