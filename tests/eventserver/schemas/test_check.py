@@ -1,5 +1,6 @@
 """``eventserver schemas check`` says in plain words what a server would make of a directory."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,15 @@ def test_checking_writes_nothing(directory: SchemaDirectory, tmp_path: Path) -> 
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     check(directory.path, against=tmp_path / "root")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_the_schema_of_the_how_to_is_sound(tmp_path: Path) -> None:
+    """Who follows the guide gets no error."""
+    guide = Path(__file__).parents[3] / "docs/how-to/write-a-schema.md"
+    files = re.findall(r"`schemas/(sl_run_finished/[\w.]+)`\n\n```json\n(.*?)```", guide.read_text(), re.DOTALL)
+    (tmp_path / "sl_run_finished").mkdir()
+    for name, content in files:
+        (tmp_path / name).write_text(content)
+    assert lines(check(tmp_path)) == [
+        "note: sl_run_finished/1.json: is sound; both validators agree on 1 valid and 1 invalid examples"
+    ]
