@@ -52,6 +52,7 @@ def test_a_record_is_one_json_object_on_one_line() -> None:
     assert b"\n" not in record
     assert b"\r" not in record
     assert original_of(record) == ORIGINAL.replace(b",", b",  ")
+    assert b"\r" not in finish_record(ORIGINAL.replace(b",", b",\r"), AT, RECEIVED)
     assert list(json.loads(record))[-3:] == ["@at", "@received", "@crc"]
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.reference_json import instant_of
 
 from eventserver.message import parse_instant, received_now
+from support.reference_json import instant_of
 
 
 @pytest.mark.parametrize(
