@@ -1,6 +1,7 @@
 """The SMRT Link System Message: bytes in, the keys of the envelope out, or a refusal that says all that is wrong."""
 
 import re
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from eventserver.instant import parse_instant, received_now
@@ -143,10 +144,9 @@ def _violations_of_other_keys(event: dict[str, Any]) -> list[Violation]:
         )
     if type(event.get("dnsName", "")) not in {str, type(None)}:
         violations.append(Violation("/dnsName", "must be text or null, or left out"))
-    for key in event:
-        if key.startswith("@"):
-            pointer = "/" + key.replace("~", "~0").replace("/", "~1") if len(key) <= _MAX_POINTER else ""
-            violations.append(Violation(pointer, "must not be there: keys that begin with @ are the server's own"))
+    for key in islice((key for key in event if key.startswith("@")), _MAX_VIOLATIONS):
+        pointer = "/" + key.replace("~", "~0").replace("/", "~1") if len(key) <= _MAX_POINTER else ""
+        violations.append(Violation(pointer, "must not be there: keys that begin with @ are the server's own"))
     return violations
 
 
