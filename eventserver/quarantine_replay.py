@@ -1,0 +1,139 @@
+"""Trying again what was refused: after a schema was mended, or simply to see what would be said now.
+
+A replay is harmless: an event that is there already is a duplicate, and stays as it is. What is taken leaves the
+quarantine only after that; a replay that is broken off in between is repaired by the next one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from backends.base import Event, Status
+from backends.quarantine import Entry, Filter, Kept, Quarantine
+from eventserver.intake import Intake, conflict, refused_body
+from eventserver.refusal import Refusal
+
+GONE: Final = "gone"
+"""The result for an entry that is not there."""
+_TAKEN: Final = frozenset({Status.STORED, Status.SPOOLED, Status.DUPLICATE})
+_STEP_ENTRIES: Final = 100
+_STEP_BYTES: Final = 4 * 1024 * 1024
+
+
+class Replayed(NamedTuple):
+    """What became of one entry."""
+
+    result: str
+    """``stored``, ``spooled`` or ``duplicate``: it has left the quarantine. The code of a refusal, or ``unavailable``:
+    it stays, with that reason. ``gone``: there was no such entry."""
+    id: str | None
+    """The entry's id from now on (another reason may mean another id); None when it has left."""
+
+
+class ReplayReport(NamedTuple):
+    """What became of many entries."""
+
+    results: Counter[str]
+    """How many had each result."""
+    next: str | None
+    """The cursor to go on with, or None when all were tried."""
+
+
+class QuarantineReplay:
+    """Hands entries of the quarantine to the intake's rules and to the store, with their first moment of arrival."""
+
+    def __init__(self, quarantine: Quarantine, intake: Intake) -> None:
+        """Take both, open."""
+        self._quarantine = quarantine
+        self._intake = intake
+
+    async def replay(self, id_: str) -> Replayed:
+        """Try one entry.
+
+        Raises:
+            StoreError: the store or the quarantine can't serve; the entry is there.
+
+        """
+        kept = await self._quarantine.get(id_)
+        if kept is None:
+            return Replayed(GONE, None)
+        [replayed] = await self._replay([kept])
+        return replayed
+
+    async def replay_all(self, condition: Filter, *, limit: int, cursor: str | None = None) -> ReplayReport:
+        """Try the entries that fit a filter, oldest first, as they once came: of two in conflict the first one wins.
+
+        Args:
+            condition: which.
+            limit: so many at most; 1 or more.
+            cursor: ``next`` of the report before.
+
+        Raises:
+            ValueError: it is no cursor.
+            StoreError: the store or the quarantine can't serve; what was not taken before that is there.
+
+        """
+        results: Counter[str] = Counter()
+        while True:
+            room = min(_STEP_ENTRIES, limit - results.total())
+            page = await self._quarantine.find(condition, limit=room, cursor=cursor, oldest_first=True)
+            for step in _steps(page.entries):
+                found = [await self._quarantine.get(entry.id) for entry in step]
+                replayed = await self._replay([kept for kept in found if kept is not None])
+                results.update(one.result for one in replayed)
+                results.update(GONE for kept in found if kept is None)
+            cursor = page.next
+            if cursor is None or results.total() >= limit:
+                return ReplayReport(results, cursor)
+
+    async def _replay(self, kept: Sequence[Kept]) -> list[Replayed]:
+        verdicts = await asyncio.to_thread(self._judge_all, kept)
+        events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
+        outcomes = iter(await self._intake.store.put(events) if events else ())
+        replayed: list[Replayed] = []
+        taken: list[str] = []
+        for one, verdict in zip(kept, verdicts, strict=True):
+            refusal = verdict
+            if isinstance(verdict, Event):
+                status = next(outcomes).status
+                if status in _TAKEN:
+                    self._intake.counters.outcomes[status, verdict.event_type_id] += 1
+                    taken.append(one.entry.id)
+                    replayed.append(Replayed(status, None))
+                    continue
+                if status is not Status.CONFLICT:
+                    replayed.append(Replayed(status, one.entry.id))
+                    continue
+                refusal = conflict(verdict)
+            assert isinstance(refusal, Refusal)
+            replayed.append(await self._refuse_again(one, refusal))
+        await self._quarantine.drop(taken)
+        return replayed
+
+    def _judge_all(self, kept: Sequence[Kept]) -> list[Event | Refusal]:
+        return [self._judge(one) for one in kept]
+
+    def _judge(self, kept: Kept) -> Event | Refusal:
+        try:
+            return self._intake.judge(kept.body, kept.entry.received)
+        except Refusal as refusal:
+            return refusal
+
+    async def _refuse_again(self, kept: Kept, refusal: Refusal) -> Replayed:
+        entry = kept.entry
+        refused = refused_body(kept.body, refusal, entry.peer or "", entry.received)
+        return Replayed(refusal.code, await self._quarantine.refuse_again(entry.id, refused))
+
+
+def _steps(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Cut a list so that the bodies of each part fit well into memory."""
+    steps: list[list[Entry]] = []
+    room = 0
+    for entry in entries:
+        if entry.size > room:
+            steps.append([])
+            room = _STEP_BYTES
+        steps[-1].append(entry)
+        room -= entry.size
+    return steps
