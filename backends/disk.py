@@ -4,6 +4,7 @@ All methods block; they are called from threads that own the files, never from a
 """
 
 import contextlib
+import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,6 +91,14 @@ class Disk:
             data = os.pread(descriptor, length, offset)
             parts.append(data)
         return b"".join(parts)
+
+    def map(self, path: Path, length: int) -> mmap.mmap | bytearray:
+        """Return the first bytes of a file that never changes; they are read when needed, also once it is removed."""
+        descriptor = self.open(path)
+        try:
+            return mmap.mmap(descriptor, length, access=mmap.ACCESS_READ)
+        finally:
+            self.close(descriptor)
 
     def read_cached(self, descriptor: int, length: int, offset: int) -> bytes | None:
         """Read like ``read`` if that needs no waiting for the device, else return None."""

@@ -14,6 +14,7 @@ another layout is begun anew.
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -262,13 +263,17 @@ class Index:
     def _read(self) -> tuple[Manifest, list[Run]]:
         for _ in range(_OPEN_ATTEMPTS):
             try:
-                manifest = read_manifest(self._directory)
+                manifest = read_manifest(self._disk, self._directory)
                 return manifest, [open_run(self._disk, self._directory, run) for run in manifest.runs]
             except FileNotFoundError:
                 # Beside the owner: it may have put another manifest into place, and removed files, since it was read.
                 if not self._read_only:
                     break
             except ValueError:
+                break
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
                 break
         return self._new_manifest(), []
 

@@ -87,7 +87,16 @@ class Maintenance:
 
     def start(self) -> None:
         """Remove what the manifest does not name, and start the thread."""
-        self._remove_leftovers()
+        try:
+            # The manifest may not be durable yet: until it is, what only the one before it names is no leftover.
+            self._disk.sync_directory(self._directory)
+        except OSError as error:
+            self.problem = f"the index's directory can't be synced: {error}"
+        else:
+            self._remove_leftovers()
+        self._start_thread()
+
+    def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
         self._thread.start()
 
@@ -129,9 +138,7 @@ class Maintenance:
         while not self._closing.is_set():
             self._wake.clear()
             try:
-                busy = self._step(merging=True)
-            except OSError as error:
-                busy = self._fail(f"the index can't be written: {error}")
+                busy = self.work()
             except Exception as error:
                 _LOGGER.exception("the index's thread failed; it will try again")
                 busy = self._fail(f"the index can't be kept up: {error!r}")
@@ -140,26 +147,29 @@ class Maintenance:
                 rest = self._retry_at - time.monotonic()
                 self._wake.wait(rest if rest > 0 else None)
 
+    def work(self) -> bool:
+        """Do a little of the most urgent work; tell whether there was any that could be done."""
+        try:
+            return self._step(merging=True)
+        except OSError as error:
+            return self._fail(f"the index can't be written: {error}")
+
     def _fail(self, problem: str) -> bool:
         self.problem = problem
         self._delay = min(max(_FIRST_DELAY_SECONDS, self._delay * 2), _LAST_DELAY_SECONDS)
         self._retry_at = time.monotonic() + self._delay
-        try:
-            self._give_up()
-        except OSError:
-            _LOGGER.debug("unfinished files stay until the next start", exc_info=True)
+        self._give_up()
         return False
 
     def _give_up(self) -> None:
         """Remove what is half written; it is begun anew."""
-        for work in (self._writing, *self._merging.values()):
-            if work is not None:
-                work.close()
-        self._writing = None
-        self._merging.clear()
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
+        while self._merging:
+            self._merging.popitem()[1].close()
 
     def _step(self, *, merging: bool) -> bool:
-        """Do a little of the most urgent work; tell whether there was any."""
         now = self._shared.current
         if now.frozen:
             table = now.frozen[0]

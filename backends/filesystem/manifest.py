@@ -49,7 +49,7 @@ def write_manifest(disk: Disk, directory: Path, manifest: Manifest) -> None:
     disk.replace(directory / FILE_NAME, [whole.encode()])
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(disk: Disk, directory: Path) -> Manifest:
     """Read the manifest.
 
     Raises:
@@ -57,8 +57,15 @@ def read_manifest(directory: Path) -> Manifest:
         ValueError: it is damaged, or of another layout.
 
     """
+    path = directory / FILE_NAME
+    size = disk.size(path)
+    descriptor = disk.open(path)
     try:
-        whole = json.loads((directory / FILE_NAME).read_bytes())
+        data = disk.read(descriptor, size, 0)
+    finally:
+        disk.close(descriptor)
+    try:
+        whole = json.loads(data)
         text = whole["content"]
         if zlib.crc32(text.encode()) != whole["crc32"]:
             msg = "the manifest's checksum is wrong"

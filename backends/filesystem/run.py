@@ -191,8 +191,4 @@ def open_run(disk: Disk, directory: Path, description: RunDescription) -> Run:
     if not disk.size(path) == description.size == expected_size(description.rows):
         msg = f"{path} has not the size that the manifest says"
         raise ValueError(msg)
-    descriptor = disk.open(path)
-    try:
-        return Run(description, mmap.mmap(descriptor, description.size, access=mmap.ACCESS_READ))
-    finally:
-        disk.close(descriptor)
+    return Run(description, disk.map(path, description.size))

@@ -1,5 +1,6 @@
 """Writing the file of a run: from memory, or from several runs."""
 
+import contextlib
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -89,9 +90,10 @@ class RunFile:
         return RunDescription(self.path.name, self.size, self._crc32, dict(self._rows))
 
     def discard(self) -> None:
-        """Close and remove the file."""
-        self._close()
-        self._disk.remove(self.path)
+        """Close and remove the file; what can't be removed now goes with the next leftovers."""
+        with contextlib.suppress(OSError):
+            self._close()
+            self._disk.remove(self.path)
 
     def _write_finders(self, rows: int) -> Iterator[None]:
         # Their sizes depend on how many rows there are: so the rows are counted first and read again.

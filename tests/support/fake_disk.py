@@ -22,7 +22,7 @@ from backends.disk import Disk
 from support.fake_files import Directory, File
 
 CHANGES = frozenset({"make_one_directory", "sync_directory", "create", "write", "sync", "rename", "remove"})
-READS = frozenset({"is_directory", "list_directory", "open", "size", "read"})
+READS = frozenset({"is_directory", "list_directory", "open", "size", "read", "map"})
 
 
 @dataclass
@@ -193,6 +193,12 @@ class FakeDisk(Disk):
         with self._lock:
             self._reading("read")
             return bytes(self._descriptors[descriptor][0].cache[offset : offset + length])
+
+    def map(self, path: Path, length: int) -> bytearray:
+        """Return the first bytes of a file."""
+        with self._lock:
+            self._reading("map")
+            return bytearray(self._file(path).cache[:length])
 
     def read_cached(self, descriptor: int, length: int, offset: int) -> bytes | None:
         """Read if all of it is there."""
