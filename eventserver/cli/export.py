@@ -15,7 +15,7 @@ from backends.base import Query
 from backends.record import original_of
 from eventserver.cli.filters import with_filters
 from eventserver.cli.invocation import CommandFailed, with_settings
-from eventserver.cli.progress import progress_bar
+from eventserver.cli.terminal import progress_bar
 from eventserver.config import Settings
 
 _PAGE_EVENTS = 1000

@@ -15,8 +15,8 @@ import click
 from backends.errors import StoreError
 from eventserver.cli.invocation import CommandFailed, with_settings
 from eventserver.cli.owning import own_directory
-from eventserver.cli.progress import Advance, progress_bar
 from eventserver.cli.running import RunningServer, running_server
+from eventserver.cli.terminal import Advance, plain, progress_bar
 from eventserver.config import Settings
 from eventserver.intake import Intake
 from eventserver.refusal import Refusal
@@ -51,7 +51,7 @@ class Tally:
         """Take in the verdict on one file."""
         self.statuses[verdict.status] += 1
         if verdict.status not in _TAKEN:
-            self.refused.append(f"{path}: {verdict.status}: {verdict.detail}")
+            self.refused.append(plain(f"{path}: {verdict.status}: {verdict.detail}"))
 
     def __str__(self) -> str:
         """Return the counts, most frequent first."""

@@ -27,12 +27,23 @@ class Answer(NamedTuple):
     body: bytes
 
     @property
+    def value(self) -> Any:
+        """The JSON value of a success.
+
+        Raises:
+            CommandFailed: it is a refusal.
+
+        """
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            raise CommandFailed(self.problem)
+        return json.loads(self.body)
+
+    @property
     def problem(self) -> str:
         """The sentence of a refusal, or what there is of one."""
         try:
-            value = json.loads(self.body)
-            return str(value.get("detail") or value.get("message"))
-        except (ValueError, AttributeError):
+            return str(json.loads(self.body)["detail"])
+        except (ValueError, KeyError, TypeError):
             return f"the server answered {self.status}"
 
 
@@ -65,18 +76,6 @@ class RunningServer:
         except (ClientError, TimeoutError, OSError) as error:
             msg = f"the server at {self.address} does not answer: {error or type(error).__name__}"
             raise CommandFailed(msg) from error
-
-    async def ask_json(self, method: str, path: str, parameters: Mapping[str, str] | None = None) -> Any:
-        """Send a request and return the JSON value of its answer.
-
-        Raises:
-            CommandFailed: no answer, or a refusal; the message is the server's sentence.
-
-        """
-        answer = await self.ask(method, path, parameters=parameters)
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise CommandFailed(answer.problem)
-        return json.loads(answer.body) if answer.body else None
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from backends.filesystem import FilesystemStore
 from backends.log import AppendLog, Place
 from backends.record import DamagedRecordError, is_intact, read_event
 from eventserver.cli.invocation import AskedWrongly, CommandFailed, with_settings
-from eventserver.cli.progress import Advance, progress_bar
+from eventserver.cli.terminal import Advance, progress_bar
 from eventserver.config import Settings
 
 _PAGE: Final = 10_000

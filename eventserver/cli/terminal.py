@@ -1,4 +1,4 @@
-"""Progress bars, on standard error and only when that is a terminal."""
+"""What a person sees: progress bars (on standard error, only on a terminal), and strangers' texts, made harmless."""
 
 import sys
 from collections.abc import Iterator
@@ -37,3 +37,8 @@ def progress_bar(title: str, total: int | None = None) -> Iterator[Advance]:
             progress.advance(task, steps)
 
         yield advance
+
+
+def plain(text: object) -> str:
+    """Return a text without control characters: what a sender wrote must not steer the terminal of who reads it."""
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in str(text))
