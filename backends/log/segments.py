@@ -48,8 +48,8 @@ class Recovered(NamedTuple):
     """What a directory held."""
 
     segments: list[Segment]
-    torn: tuple[int, int] | None
-    """The segment that ends in a torn line, and its valid length: the next one must say so."""
+    torn: dict[int, int]
+    """The segments that end in a torn line, and their valid lengths: the next one must say so."""
     torn_bytes: int
 
 
@@ -78,7 +78,7 @@ def recover_segments(directory: Path, disk: Disk, *, settle: bool) -> Recovered:
     Args:
         directory: of the log; a missing one is an empty log.
         disk: the system calls.
-        settle: make the newest segment durable first, and read it from the device, so that what is found now is what
+        settle: make what was written last durable first, and read it from the device, so that what is found now is what
             a power cut would leave (a failed sync of the process before us may have left lost pages in the cache).
 
     Raises:
@@ -92,23 +92,27 @@ def recover_segments(directory: Path, disk: Disk, *, settle: bool) -> Recovered:
         for name in disk.list_directory(directory / day)
         if (match := _SEGMENT.fullmatch(name))
     }
-    newest = max(paths, default=0)
-    if newest and settle:
-        _settle(paths[newest], disk)
+    heads: dict[int, tuple[dict[int, int], int]] = {}
+    ends: dict[int, int] = {}
+    for number in sorted(paths, reverse=True):
+        if settle:
+            _settle(paths[number], disk)
+        heads[number] = _read_markers(paths[number], disk)
+        ends[number] = _end_of_last_line(paths[number], disk)
+        # A line is written into a segment only when all before it was settled or marked. A segment without one was
+        # begun in vain, perhaps because the disk failed: the one before it may be torn just as well.
+        if _has_line(paths[number], disk, heads[number][1], ends[number]):
+            break
     marked: dict[int, int] = {}
     sizes: dict[int, int] = {}
     for number in sorted(paths):
         sizes[number] = disk.size(paths[number])
-        marker = read_marker(_read(paths[number], disk, 0, min(_MARKER_ROOM, sizes[number])))
-        if marker is not None:
-            marked[marker[0]] = min(marker[1], sizes.get(marker[0], 0))
-    torn = None
-    if newest:
-        whole = _end_of_last_line(paths[newest], disk, sizes[newest])
-        if whole < sizes[newest]:
-            torn, marked[newest] = (newest, whole), whole
+        for previous, valid in (heads.get(number) or _read_markers(paths[number], disk))[0].items():
+            marked[previous] = min(valid, sizes.get(previous, 0))
+    torn = {number: end for number, end in sorted(ends.items()) if end < sizes[number] and number not in marked}
+    marked |= torn
     segments = [Segment(number, path, marked.get(number, sizes[number])) for number, path in sorted(paths.items())]
-    return Recovered(segments, torn, sizes[newest] - torn[1] if torn else 0)
+    return Recovered(segments, torn, sum(sizes[number] - end for number, end in torn.items()))
 
 
 def _settle(path: Path, disk: Disk) -> None:
@@ -130,8 +134,24 @@ def _read(path: Path, disk: Disk, offset: int, length: int) -> bytes:
         disk.close(descriptor)
 
 
-def _end_of_last_line(path: Path, disk: Disk, size: int) -> int:
-    end = size
+def _read_markers(path: Path, disk: Disk) -> tuple[dict[int, int], int]:
+    """Return the markers that a segment begins with, and where they end."""
+    markers: dict[int, int] = {}
+    size, end = disk.size(path), 0
+    while end < size and (marker := read_marker(head := _read(path, disk, end, min(_MARKER_ROOM, size - end)))):
+        markers[marker[0]] = marker[1]
+        end += head.index(b"\n") + 1
+    return markers, end
+
+
+def _has_line(path: Path, disk: Disk, start: int, end: int) -> bool:
+    """Tell whether a line stands behind the markers; what is left of a marker, or zeros in its place, is none."""
+    first = _read(path, disk, start, len(_MARKER_START)) if start < end else b"\0"
+    return not first.startswith((b"\0", _MARKER_START))
+
+
+def _end_of_last_line(path: Path, disk: Disk) -> int:
+    end = disk.size(path)
     while end:
         start = max(0, end - _CHUNK)
         found = _read(path, disk, start, end - start).rfind(b"\n")

@@ -117,7 +117,7 @@ class LogWriter:
         self._statistics = statistics
         self._finished = finished
         self._last_number = max((segment.number for segment in recovered.segments), default=0)
-        self._unmarked = recovered.torn
+        self._unmarked = dict(recovered.torn)
         self._current: Segment | None = None
         self._descriptor = -1
         self._queue: SimpleQueue[Group | None] = SimpleQueue()
@@ -180,7 +180,7 @@ class LogWriter:
         path = segment_path(self._directory, day, self._last_number)
         self._disk.make_directory(path.parent)
         self._descriptor = self._disk.create(path)
-        marker = b"" if self._unmarked is None else make_marker(*self._unmarked)
+        marker = b"".join(make_marker(*item) for item in self._unmarked.items())
         try:
             if marker:
                 self._disk.write(self._descriptor, marker)
@@ -191,7 +191,7 @@ class LogWriter:
             with contextlib.suppress(OSError):
                 self._disk.remove(path)
             raise
-        self._unmarked = None
+        self._unmarked = {}
         self._current = Segment(self._last_number, path, len(marker))
         return self._current
 
@@ -199,7 +199,7 @@ class LogWriter:
         """After a failed write or sync nothing more goes into this segment, and the next one says how much counts."""
         self._statistics.failed_groups += 1
         if self._current is not None:
-            self._unmarked = (self._current.number, self._current.valid)
+            self._unmarked[self._current.number] = self._current.valid
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 self._disk.close(self._descriptor)

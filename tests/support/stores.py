@@ -109,7 +109,7 @@ class FilesystemUnderTest(StoreUnderTest):
 
     def fill_up(self) -> None:
         """Fail with ENOSPC."""
-        self._disk.fail(WRITES - {"remove", "rename", "sync_directory"}, error=errno.ENOSPC)
+        self._disk.fail({"make_one_directory", "create", "write"}, error=errno.ENOSPC)
 
     def mend(self) -> None:
         """Work."""
