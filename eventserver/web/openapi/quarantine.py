@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from eventserver.config import Settings
 from eventserver.refusal import Code
 from eventserver.web.openapi.parts import answers, content, parameter, reference
 from eventserver.web.quarantine import DEFAULT_LIMIT, MAX_LIMIT, PATH
@@ -39,7 +38,6 @@ _ENTRY: Final[dict[str, Any]] = {
     "arrivals": {"type": "integer", "minimum": 1, "description": "How often the same bytes came."},
     "size": _COUNT | {"description": "Length of the body in bytes."},
 }
-SECURITY_SCHEMES: Final = {"adminToken": {"type": "http", "scheme": "bearer", "description": "The admin token."}}
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:
@@ -51,61 +49,61 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-QUARANTINE_SCHEMAS: Final = {
-    "QuarantineEntry": _closed(_ENTRY),
-    "QuarantineBody": _closed(
-        _ENTRY
-        | {
-            "body": _TEXT_OR_NULL | {"description": "As it was received; null when it is not UTF-8."},
-            "bodyBase64": {"type": "string", "description": "As it was received."},
-        }
-    ),
-    "QuarantineGroup": _closed(
-        {
-            "code": {"type": "string"},
-            "eventTypeId": _TEXT_OR_NULL,
-            "entries": _COUNT,
-            "arrivals": _COUNT,
-            "bytes": _COUNT,
-        }
-    ),
-    "Dropped": _closed({"dropped": _COUNT}),
-    "Replayed": _closed(
-        {
-            "status": {"enum": ["stored", "spooled", "duplicate", "refused", "unavailable"], "description": _RESULT},
-            "code": _TEXT_OR_NULL | {"description": "Why it was refused; null when it was not."},
-            "id": _TEXT_OR_NULL | {"description": "The entry's id from now on; null when it has left."},
-        }
-    ),
-    "ReplayReport": _closed(
-        {
-            "replayed": _COUNT,
-            "results": {
-                "type": "object",
-                "additionalProperties": _COUNT,
-                "description": f"How many had each status, or code of a refusal. {_RESULT}",
-            },
-            "next": _TEXT_OR_NULL | {"description": "The `cursor` to go on with; null when all were tried."},
-        }
-    ),
-}
-
-
-def quarantine_paths(settings: Settings) -> dict[str, Any]:
+def quarantine_paths() -> dict[str, Any]:
     """Return the operations by path and method."""
     id_ = parameter("id", "path", "The entry's id.", {"type": "string", "minLength": 1}, example="0" * 32)
-    paths: dict[str, Any] = {
+    return {
         PATH: {"get": _list(), "delete": _drop_all()},
         f"{PATH}/groups": {"get": _groups()},
         f"{PATH}/replay": {"post": _replay_all()},
         f"{PATH}/{{id}}": {"parameters": [id_], "get": _get(), "delete": _drop()},
         f"{PATH}/{{id}}/replay": {"parameters": [id_], "post": _replay()},
     }
-    if settings.event_admin_token is not None:
-        for operations in paths.values():
-            for method in operations.keys() & {"get", "post", "delete"}:
-                operations[method]["security"] = [{name: [] for name in SECURITY_SCHEMES}]
-    return paths
+
+
+def quarantine_components() -> dict[str, Any]:
+    """Return the schemas by name."""
+    return {
+        "QuarantineEntry": _closed(_ENTRY),
+        "QuarantineBody": _closed(
+            _ENTRY
+            | {
+                "body": _TEXT_OR_NULL | {"description": "As it was received; null when it is not UTF-8."},
+                "bodyBase64": {"type": "string", "description": "As it was received."},
+            }
+        ),
+        "QuarantineGroup": _closed(
+            {
+                "code": {"type": "string"},
+                "eventTypeId": _TEXT_OR_NULL,
+                "entries": _COUNT,
+                "arrivals": _COUNT,
+                "bytes": _COUNT,
+            }
+        ),
+        "Dropped": _closed({"dropped": _COUNT}),
+        "Replayed": _closed(
+            {
+                "status": {
+                    "enum": ["stored", "spooled", "duplicate", "refused", "unavailable"],
+                    "description": _RESULT,
+                },
+                "code": _TEXT_OR_NULL | {"description": "Why it was refused; null when it was not."},
+                "id": _TEXT_OR_NULL | {"description": "The entry's id from now on; null when it has left."},
+            }
+        ),
+        "ReplayReport": _closed(
+            {
+                "replayed": _COUNT,
+                "results": {
+                    "type": "object",
+                    "additionalProperties": _COUNT,
+                    "description": f"How many had each status, or code of a refusal. {_RESULT}",
+                },
+                "next": _TEXT_OR_NULL | {"description": "The `cursor` to go on with; null when all were tried."},
+            }
+        ),
+    }
 
 
 def _operation(operation_id: str, summary: str, description: str, **more: Any) -> dict[str, Any]:
@@ -114,6 +112,7 @@ def _operation(operation_id: str, summary: str, description: str, **more: Any) -
         "tags": ["quarantine"],
         "summary": summary,
         "description": f"For operators. {description}",
+        "security": [{"adminToken": []}, {}],
         **more,
     }
 
