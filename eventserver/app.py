@@ -16,7 +16,7 @@ from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
 from eventserver.schemas import Report, SchemaRegistry
-from eventserver.web import batch, docs, events, health, lists, metrics, openapi, schemas, status
+from eventserver.web import batch, docs, events, health, lists, metrics, openapi, quarantine, schemas, status
 from eventserver.web.keys import COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, STORE
 from eventserver.web.routing import guarded
 
@@ -32,7 +32,7 @@ def make_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[COUNTERS] = Counters()
     app.cleanup_ctx.extend([_directory, _schemas, _store, _quarantine, _intake, _schema_watch])
-    parts = (status, health, metrics, events, lists, batch, schemas, openapi, docs)
+    parts = (status, health, metrics, events, lists, batch, schemas, quarantine, openapi, docs)
     app.add_routes(guarded([route for part in parts for route in part.routes()]))
     return app
 

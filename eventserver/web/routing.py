@@ -10,23 +10,28 @@ from eventserver.web.problem import answer, answered
 
 
 def guarded(routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
-    """Wrap all handlers, and add a route that answers whatever has none."""
+    """Wrap all handlers, and add routes that answer whatever has none.
+
+    A path without a variable keeps the methods that it does not have to itself: a path with one may match it too.
+    """
     known = [
         web.RouteDef(route.method, route.path, answered(route.handler), {**route.kwargs, "expect_handler": expect})
         for route in routes
     ]
-    return [*known, web.route("*", "/{path:.*}", answered(answer_no_route), expect_handler=expect)]
+    fixed = sorted({route.path for route in known if "{" not in route.path})
+    rest = [*fixed, "/{path:.*}"]
+    return [*known, *(web.route("*", path, answered(answer_no_route), expect_handler=expect) for path in rest)]
 
 
 async def answer_no_route(request: web.Request) -> web.StreamResponse:
     """Answer a path that does not exist, or a method that a path does not have."""
-    this = request.match_info.route.resource
-    methods: set[str] = set()
+    fixed: set[str] = set()
+    variable: set[str] = set()
     for resource in request.app.router.resources():
-        if resource is not this:
-            methods |= (await resource.resolve(request))[1]
-    if methods:
-        allowed = ", ".join(sorted(methods))
+        methods = (await resource.resolve(request))[1] - {"*"}
+        (fixed if isinstance(resource, web.PlainResource) else variable).update(methods)
+    if fixed or variable:
+        allowed = ", ".join(sorted(fixed or variable))
         detail = f"{request.method[:20]} is not possible here; possible are {allowed}."
         raise Refusal(Code.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
     raise Refusal(Code.NOT_FOUND, "There is nothing under this path; /api/v1/docs shows what there is.")

@@ -1,5 +1,6 @@
 """The operations on events, as OpenAPI describes them."""
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -108,8 +109,8 @@ def _batch(settings: Settings, examples: list[dict[str, Any]]) -> dict[str, Any]
         "requestBody": {
             "required": True,
             "content": {
-                JSON: {"schema": {"type": "array", "maxItems": most}, "example": events},
-                NDJSON: {"schema": {"type": "string"}, "example": ""},
+                JSON: {"schema": {"type": "array"}, "example": events},
+                NDJSON: {"schema": {}, "example": "\n".join(map(json.dumps, events))},
             },
         },
         "responses": answers(
