@@ -214,7 +214,7 @@ def _changes_of(server: RunningServer) -> Change:
 
     async def replay(entry_id: str) -> str:
         answer = await server.ask("POST", f"{_PATH}/{quote(entry_id, safe='')}/replay")
-        return GONE if answer.status == HTTPStatus.NOT_FOUND else str(answer.value["result"])
+        return GONE if answer.status == HTTPStatus.NOT_FOUND else str(answer.value["code"] or answer.value["status"])
 
     async def drop(entry_id: str) -> bool:
         answer = await server.ask("DELETE", f"{_PATH}/{quote(entry_id, safe='')}")
