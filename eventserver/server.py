@@ -14,7 +14,6 @@ from aiohttp import web
 
 from eventserver.app import make_app
 from eventserver.config import Settings
-from eventserver.logs import configure_logs
 from eventserver.web.connection import Connection
 from eventserver.web.keys import COUNTERS, REGISTRY
 
@@ -28,6 +27,8 @@ KEEP_ALIVE_SECONDS: Final = 75
 """Longer than the 60 s after which installed clients close an idle connection: so they close first, and no request
 crosses our closing."""
 _DRAIN_INTERVAL: Final = 0.02
+_CUT_SECONDS: Final = 1
+"""For what is still in flight when the time for it is over: its tasks are cancelled, and end."""
 _BACKLOG: Final = 1024
 
 _log = structlog.get_logger("eventserver")
@@ -44,7 +45,6 @@ def serve(settings: Settings) -> None:
         SchemaError: there is no usable schema.
 
     """
-    configure_logs(settings.event_log_format, settings.event_log_level)
     with _bind(settings) as listener, asyncio.Runner(loop_factory=make_event_loop) as runner:
         port = listener.getsockname()[1]
         runner.run(_run(settings.model_copy(update={"server_port": port}), listener))
@@ -71,14 +71,14 @@ async def _run(settings: Settings, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _begin_stop, stop)
     _raise_descriptor_limit()
-    runner = web.AppRunner(
-        make_app(settings), access_log=None, shutdown_timeout=settings.event_shutdown_timeout_seconds
-    )
+    runner = web.AppRunner(make_app(settings), access_log=None, shutdown_timeout=_CUT_SECONDS)
+    served = False
     try:
-        if await _setup(runner, stop):
+        if served := await _setup(runner, stop):
             await _listen(runner, settings, listener, stop)
     finally:
         await runner.cleanup()
+    if served:
         _log.info("stopped")
 
 
