@@ -3,7 +3,9 @@
 The index's thread does not run here: the machine does its steps, so that a failure can be found again.
 """
 
+import contextlib
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -180,3 +182,82 @@ class IndexMachine(RuleBasedStateMachine):
 
 TestIndexModel = IndexMachine.TestCase
 TestIndexModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def index_before_its_first_merge(disk: FakeDisk, model: IndexModel) -> Index:
+    """Return an index with three runs in files and one in memory."""
+    index = Index(DIRECTORY, disk=disk, memory_rows=3)
+    index.open()
+    for group in ([0, 1, 2], [3, 4, 5], [6, 1, 7], [8, 9, 10]):
+        while index._shared.current.frozen or index._shared.current.packed:
+            index._maintenance.work()
+        for event, place in model.append(group):
+            index.add(event, place)
+        index.mark_complete(model.end)
+    return index
+
+
+def changes_until_it_is_merged() -> int:
+    """Return how many changes on the disk write the fourth run, merge all, and close."""
+    disk = FakeDisk()
+    index = index_before_its_first_merge(disk, IndexModel())
+    before = len(disk.calls)
+    work_while_it_goes(index)
+    assert index.statistics().merges == 1
+    index.close()
+    return len(disk.calls) - before
+
+
+def work_while_it_goes(index: Index) -> None:
+    """Do the steps of the index's thread until there is nothing to do, or nothing that can be done."""
+    while index._maintenance.work():
+        pass
+
+
+def assert_whole(disk: FakeDisk, model: IndexModel) -> None:
+    """Assert that the index on a disk is whole, with the three runs that were durable, or with more."""
+    index = Index(DIRECTORY, disk=disk, memory_rows=3)
+    complete_up_to = index.open()
+    assert complete_up_to in model.marks[3:]
+    expected = {event.uuid: place for event, place in model.log if place[:2] < complete_up_to}
+    assert {uuid: index.find_places(uuid)[0] for uuid in expected} == expected
+    assert {entry.uuid: entry.place for entry in index.list_entries(Query(), limit=100)} == expected
+    assert list(index.verify()) == []
+    index.close()
+
+
+def test_power_cut_at_each_change() -> None:
+    """Wherever the power goes while a run is written and runs are merged, the index is whole, before or after it."""
+    for after, seed in product(range(changes_until_it_is_merged() + 1), range(6)):
+        disk, model = FakeDisk(seed), IndexModel()
+        index = index_before_its_first_merge(disk, model)
+        disk.cut_power(after)
+        work_while_it_goes(index)
+        index.close()
+        assert_whole(disk.after_power_cut(Random(seed)), model)
+
+
+def test_failure_of_each_change() -> None:
+    """Whichever change fails, the index is whole after a kill at once, and after a stop and a power cut."""
+    for after, seed in product(range(changes_until_it_is_merged() + 1), range(4)):
+        disk, model = FakeDisk(seed), IndexModel()
+        index = index_before_its_first_merge(disk, model)
+        disk.fail(after=after)
+        work_while_it_goes(index)
+        assert_whole(disk.after_kill(Random(seed)), model)
+        index.close()
+        assert_whole(disk.after_power_cut(Random(seed)), model)
+
+
+def test_power_cut_while_it_opens_after_a_kill() -> None:
+    """What a killed process left is made durable before anything that only the manifest before names is removed."""
+    for after, after_opening, seed in product(range(changes_until_it_is_merged()), range(4), range(2)):
+        disk, model = FakeDisk(seed), IndexModel()
+        index = index_before_its_first_merge(disk, model)
+        disk.fail(after=after, times=None)
+        work_while_it_goes(index)
+        disk = disk.after_kill(Random(seed))
+        disk.cut_power(after_opening)
+        with contextlib.suppress(OSError):
+            Index(DIRECTORY, disk=disk, memory_rows=3).open()
+        assert_whole(disk.after_power_cut(Random(seed)), model)
