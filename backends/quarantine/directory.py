@@ -114,7 +114,7 @@ class Directory:
         """Return the rows of all entries, in no particular order."""
         return np.flatnonzero(self.segment[: self._top + 1])
 
-    def select(self, condition: Filter, *, after: int | None = None, before: int | None = None) -> Rows:
+    def select(self, condition: Filter, *, after: int, before: int) -> Rows:
         """Return the rows that fit a filter, with sequences between two (both exclusive), in no particular order."""
         rows = self.rows()
         for names, column, name in (
@@ -125,11 +125,8 @@ class Directory:
             if name is not None:
                 number = names.find(name)
                 rows = rows[column[rows] == number] if number is not None else rows[:0]
-        if after is not None:
-            rows = rows[self.sequence[rows] > after]
-        if before is not None:
-            rows = rows[self.sequence[rows] < before]
-        return rows
+        sequences = self.sequence[rows]
+        return rows[(sequences > after) & (sequences < before)]
 
     def order(self, rows: Rows, limit: int, *, oldest_first: bool) -> Rows:
         """Return the first rows in the order of their sequences, oldest or newest first."""

@@ -13,7 +13,7 @@ from backends.quarantine.limits import Limits
 from backends.quarantine.lines import EntryLine, make_entry_line
 from backends.quarantine.statistics import QuarantineStatistics
 
-_HEAD_ESTIMATE: Final = 600
+_HEAD_ESTIMATE: Final = 350
 _INLINE_BYTES: Final = 128 * 1024
 _GROUP_BYTES: Final = 64 * 1024 * 1024
 _AGAIN_LINES: Final = 20_000
@@ -155,7 +155,8 @@ class Keeper:
 
 def _estimate(refused: Refused) -> int:
     """Return about how long the line will be, rather too much."""
-    return len(refused.body) * 4 // 3 + len(refused.detail) + _HEAD_ESTIMATE
+    names = len(refused.detail) + len(refused.peer or "") + len(refused.event_type_id or "")
+    return len(refused.body) * 4 // 3 + names + _HEAD_ESTIMATE
 
 
 def _make_keys(refused: Sequence[Refused]) -> list[bytes]:

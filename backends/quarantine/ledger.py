@@ -55,14 +55,14 @@ class Ledger:
         self.directory = Directory(capacity)
         self.space = Space(log, self.directory)
         self.damaged_lines = 0
-        self._last_sequence = 0
+        self.last_sequence = 0
 
     def recover(self) -> None:
         """Read the whole log, once, before anything else; blocks."""
         for place, line in self.log.scan():
             match read_line(line):
                 case EntryLine() as entry:
-                    self._last_sequence = max(self._last_sequence, entry.sequence)
+                    self.last_sequence = max(self.last_sequence, entry.sequence)
                     self._recover_entry(place, entry)
                 case AgainLine(key, sequence, arrivals, last):
                     if row := self._row_of(key, sequence):
@@ -70,7 +70,7 @@ class Ledger:
                 case DropLine(target, dropped):
                     self.space.add_drop_line(place.segment, target, place.length)
                     for key, sequence in dropped:
-                        self._last_sequence = max(self._last_sequence, sequence)
+                        self.last_sequence = max(self.last_sequence, sequence)
                         if row := self._row_of(key, sequence):
                             self.directory.remove(row)
                 case None:
@@ -79,8 +79,8 @@ class Ledger:
 
     def next_sequence(self, now: int) -> int:
         """Return a sequence that is higher than all before: the time in microseconds, or a little more."""
-        self._last_sequence = max(self._last_sequence + 1, now)
-        return self._last_sequence
+        self.last_sequence = max(self.last_sequence + 1, now)
+        return self.last_sequence
 
     async def add(self, fresh: Sequence[Fresh], again: Mapping[int, Again]) -> None:
         """Add entries, and raise the counts of others (by row), in one group.

@@ -49,20 +49,16 @@ class Limits:
 
         """
         directory = self._ledger.directory
-        before = directory.entries
-        excess = directory.bytes + size - self.max_live_bytes
-        if excess > 0:
+        excess_bytes = directory.bytes + size - self.max_live_bytes
+        if excess_bytes > 0:
             rows = self._evictable()
             weights = directory.length[rows].astype(np.int64) + 1
-            await self._evict(rows, weights, excess + self.max_live_bytes // 16)
-        excess = directory.entries + entries - self._max_entries
-        if excess > 0:
+            await self._evict(rows, weights, excess_bytes, self.max_live_bytes // 16)
+        excess_entries = directory.entries + entries - self._max_entries
+        if excess_entries > 0:
             rows = self._evictable()
-            await self._evict(rows, np.ones(len(rows), np.int64), excess + self._max_entries // 16)
-        if directory.bytes + size > self.max_live_bytes or directory.entries + entries > self._max_entries:
-            msg = "the quarantine is full of entries that are never evicted"
-            raise StorageFull(msg)
-        return directory.entries < before
+            await self._evict(rows, np.ones(len(rows), np.int64), excess_entries, self._max_entries // 16)
+        return excess_bytes > 0 or excess_entries > 0
 
     async def expire(self, now: int) -> None:
         """Evict what came last too long before ``now`` (microseconds since 1970).
@@ -83,10 +79,13 @@ class Limits:
                 rows = rows[directory.code[rows] != number]
         return rows
 
-    async def _evict(self, rows: Rows, weights: NDArray[np.int64], excess: int) -> None:
+    async def _evict(self, rows: Rows, weights: NDArray[np.int64], excess: int, more: int) -> None:
+        if excess > weights.sum():
+            msg = "the quarantine is full of entries that are never evicted"
+            raise StorageFull(msg)
         directory = self._ledger.directory
         groups = directory.group_numbers(rows, with_peer=True)
-        chosen = await asyncio.to_thread(choose_victims, groups, directory.sequence[rows], weights, excess)
+        chosen = await asyncio.to_thread(choose_victims, groups, directory.sequence[rows], weights, excess + more)
         await self._drop(rows[chosen])
 
     async def _drop(self, rows: Rows) -> None:

@@ -163,7 +163,7 @@ class Quarantine:
     ) -> Page:
         """Return a part of the list, in the order in which the entries were kept, the newest first by default.
 
-        Following ``next`` shows each entry that was there at the first page, and still is, exactly once.
+        Following ``next`` shows each entry that was there at the first page, and still is, exactly once, and no other.
 
         Args:
             condition: which entries.
@@ -204,7 +204,7 @@ class Quarantine:
         """Drop all entries that fit a filter, as ``drop`` does."""
         parts = self._writable
         async with self._turn:
-            return await self._drop(parts, parts.ledger.directory.select(condition))
+            return await self._drop(parts, parts.reader.select(condition))
 
     async def refuse_again(self, id_: str, refused: Refused) -> str | None:
         """Say why an entry was refused when it was tried again; its times, count and peer stay.

@@ -1,6 +1,7 @@
 """Reading the quarantine: lists, groups, and single entries with their bodies."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ from backends.quarantine.ledger import Ledger
 from backends.quarantine.lines import HEAD_BYTES, make_entry, read_head, read_kept
 
 EVERYTHING: Final = Filter()
+_CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+"""What is left of the list: the sequences between two, both exclusive."""
 _ATTEMPTS: Final = 5
 _DAMAGED: Final = "(its line on disk is damaged)"
 
@@ -32,6 +35,10 @@ class QuarantineReader:
         except ValueError:
             return 0
         return self._directory.find(key) if len(key) == KEY_BYTES else 0
+
+    def select(self, condition: Filter) -> Rows:
+        """Return the rows of all entries that fit a filter."""
+        return self._directory.select(condition, after=0, before=self._ledger.last_sequence + 1)
 
     async def get(self, id_: str) -> Kept | None:
         """Return an entry with its body, or None.
@@ -58,12 +65,13 @@ class QuarantineReader:
 
     async def find(self, condition: Filter, *, limit: int, cursor: str | None, oldest_first: bool) -> Page:
         """Return a part of the list; see ``Quarantine.find``."""
-        edge = None if cursor is None else _read_cursor(cursor)
-        after, before = (edge, None) if oldest_first else (None, edge)
-        rows = self._directory.order(
-            self._directory.select(condition, after=after, before=before), limit + 1, oldest_first=oldest_first
-        )
-        next_cursor = str(int(self._directory.sequence[rows[limit - 1]])) if len(rows) > limit else None
+        after, before = (0, self._ledger.last_sequence + 1) if cursor is None else _read_cursor(cursor)
+        selected = self._directory.select(condition, after=after, before=before)
+        rows = self._directory.order(selected, limit + 1, oldest_first=oldest_first)
+        next_cursor = None
+        if len(rows) > limit:
+            edge = int(self._directory.sequence[rows[limit - 1]])
+            next_cursor = f"{edge}-{before}" if oldest_first else f"{after}-{edge}"
         return Page(await self._read_entries(rows[:limit]), next_cursor)
 
     async def groups(self) -> list[Group]:
@@ -121,11 +129,12 @@ def _up_to_date(entry: Entry, located: Located) -> Entry:
     return entry._replace(arrivals=located.arrivals, last_received=to_moment(located.last))
 
 
-def _read_cursor(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < len(str(1 << 63))):
+def _read_cursor(cursor: str) -> tuple[int, int]:
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
         msg = "it is no cursor of this list"
         raise ValueError(msg)
-    return int(cursor)
+    return int(match[1]), int(match[2])
 
 
 def _sum_groups(numbers: Rows, counts: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, int, int]]:
