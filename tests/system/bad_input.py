@@ -20,7 +20,8 @@ JSON: Final = ("Content-Type", "application/json")
 
 def event(**changes: Any) -> bytes:
     """Return a valid event with some keys changed; None leaves one out."""
-    keys = json.loads(make_event(Random(), SYSTEM)[1]) | {"eventTypeId": "sl_test_event"} | changes
+    usual = {"eventTypeId": "sl_test_event", "message": {"note": "usual"}}
+    keys = json.loads(make_event(Random(), SYSTEM)[1]) | usual | changes
     return json.dumps({name: value for name, value in keys.items() if value is not None}).encode()
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-READY_SECONDS = 60.0
+READY_SECONDS = 30.0
 PROJECT = Path(__file__).parents[2]
 
 
@@ -50,9 +50,8 @@ class ServerProcess:
         self.log = log
         self.port = free_port()
         self._command = [*prefix, sys.executable, "-m", "eventserver", "serve"]
-        self._environment = clean_environment(
-            SMRTFLOW_EVENT_ROOT_DIR=str(root), SMRTFLOW_SERVER_PORT=str(self.port), **environment
-        )
+        where = {"SMRTFLOW_EVENT_ROOT_DIR": str(root), "SMRTFLOW_SERVER_PORT": str(self.port)}
+        self._environment = clean_environment(**{**where, **environment})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -88,6 +87,7 @@ class ServerProcess:
         deadline = time.monotonic() + seconds
         while self.probe(path) != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise NotServing(self.output())
             time.sleep(0.005)
         return self
