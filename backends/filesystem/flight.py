@@ -13,7 +13,7 @@ class Flight:
 
     Args:
         landed: called first when they are synced, with their places, or when they failed, with none.
-        deadline: by the loop's clock; after it nobody waits any longer, though the events may still land.
+        deadline: by ``time.monotonic``; after it nobody waits any longer, though the events may still land.
 
     """
 

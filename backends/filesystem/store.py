@@ -25,16 +25,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from backends.base import Arrival, Event, EventStore, Outcome, Page, Position, Query, Status
+from backends.base import Arrival, Event, EventStore, Outcome, Page, Position, Query
 from backends.disk import Disk
-from backends.equality import same_content
 from backends.errors import StorageFull, StoreClosed, StoreUnavailable
+from backends.filesystem.admission import Admission
 from backends.filesystem.catch_up import Progress, catch_up
-from backends.filesystem.flight import Flight
 from backends.filesystem.index import MEMORY_ROWS, Index
 from backends.filesystem.record_reader import RecordReader
 from backends.log import BEGINNING, AppendLog, LogPosition, Place
-from backends.record import original_of
 from backends.statistics import Statistic
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
@@ -46,7 +44,6 @@ _TOKEN: Final = re.compile(r"([0-9]{1,10})-([0-9]{1,20})")
 
 
 Result = TypeVar("Result")
-_STORED: Final = Outcome(Status.STORED)
 
 
 class FilesystemStore(EventStore):
@@ -83,8 +80,9 @@ class FilesystemStore(EventStore):
         self._timeout = timeout
         self._progress = progress
         self._watch: asyncio.Task[None] | None = None
-        self._in_flight: dict[str, Flight] = {}
+        self._admission = Admission(self.log, self.index, self._read_first, timeout)
         self._readers: ThreadPoolExecutor | None = None
+        self._accepting = False
 
     async def __aenter__(self) -> Self:
         await self.log.__aenter__()
@@ -94,47 +92,31 @@ class FilesystemStore(EventStore):
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
-        self._watch = asyncio.create_task(self._give_up_when_late(), name="store-watch")
+        self._accepting = True
+        self._watch = asyncio.create_task(self._admission.give_up_when_late(), name="store-watch")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        readers, self._readers = self._readers, None
+        readers = self._readers
         if readers is None:
             return
+        self._accepting = False
+        await self._admission.finish()
         if self._watch is not None:
             self._watch.cancel()
         await self.log.__aexit__(None, None, None)
         await asyncio.to_thread(self.index.close)
         readers.shutdown(wait=False)
+        self._readers = None
 
     async def prepare(self, schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:  # noqa: ARG002, D102
         self._require_open()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:  # noqa: D102
         self._require_open()
-        if self.index.is_behind:
-            await self.index.wait_until_caught_up()
-        outcomes: list[Outcome] = [_STORED] * len(events)
-        undecided: Sequence[int] = range(len(events))
-        examined: dict[int, Sequence[Place]] = {}
-        while undecided:
-            flight, others, known = self._take_off(events, undecided, examined)
-            if flight.events and (error := await flight.wait()):
-                raise type(error)(str(error))
-            undecided = [number for number, _ in others]
-            for number in known:
-                record = await self._read_first(events[number].uuid, examined[number])
-                if record is None:
-                    undecided.append(number)
-                else:
-                    outcomes[number] = _judge(events[number], record)
-            for _, other in others:
-                if (error := await other.wait()) and not other.landed:
-                    raise type(error)(str(error))
-            undecided.sort()
-        return outcomes
+        return await self._admission.put(events)
 
     async def get(self, uuid: str) -> bytes | None:  # noqa: D102
         self._require_open()
@@ -176,49 +158,8 @@ class FilesystemStore(EventStore):
             Statistic("index_merges_total", "Runs written from other runs", index.merges),
         ]
 
-    def _take_off(
-        self, events: Sequence[Event], undecided: Sequence[int], examined: dict[int, Sequence[Place]]
-    ) -> tuple[Flight, list[tuple[int, Flight]], list[int]]:
-        """Send what is new into the log; tell which numbers wait for a flight, and which have places to be examined.
-
-        No await in here: what the look-ups found to be new still is when it takes off.
-        """
-        flight = Flight(self._landed, asyncio.get_running_loop().time() + self._timeout)
-        others: list[tuple[int, Flight]] = []
-        known: list[int] = []
-        in_flight, find_places = self._in_flight, self.index.find_places
-        for number in undecided:
-            event = events[number]
-            uuid = event.uuid
-            if uuid in in_flight:
-                others.append((number, in_flight[uuid]))
-            elif (places := find_places(uuid)) and examined.get(number) != places:
-                examined[number] = places
-                known.append(number)
-            else:
-                in_flight[uuid] = flight
-                flight.events.append(event)
-        if flight.events:
-            try:
-                self.log.submit([event.record for event in flight.events], flight.land)
-            except StoreClosed:
-                self._landed(flight.events, ())
-                raise
-        return flight, others, known
-
-    def _landed(self, events: Sequence[Event], places: Sequence[Place]) -> None:
-        """Take what is synced into the index (no places: it failed), so that everybody sees it."""
-        in_flight, add = self._in_flight, self.index.add
-        for event, place in zip(events, places, strict=False):
-            add(event, place)
-        if places:
-            segment, offset, length = places[-1]
-            self.index.mark_complete(LogPosition(segment, offset + length + 1))
-        for event in events:
-            del in_flight[event.uuid]
-
     def _require_open(self) -> None:
-        if self._readers is None:
+        if not self._accepting:
             msg = "the store is not open"
             raise StoreClosed(msg)
 
@@ -233,15 +174,6 @@ class FilesystemStore(EventStore):
         except TimeoutError:
             msg = "the disk has not answered in time"
             raise StoreUnavailable(msg) from None
-
-    async def _give_up_when_late(self) -> None:
-        """Look after all flights at once: a timer for each put would cost as much as the put."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._timeout / 4)
-            for flight in set(self._in_flight.values()):
-                if flight.deadline < loop.time():
-                    flight.give_up()
 
     def _open_index(self) -> None:
         catch_up(self.index, self.log, self._reader, read_only=self._read_only, progress=self._progress)
@@ -277,11 +209,6 @@ class FilesystemStore(EventStore):
         except OSError as error:
             msg = f"the data directory can't be read: {error.strerror}"
             raise StoreUnavailable(msg) from error
-
-
-def _judge(event: Event, record: bytes) -> Outcome:
-    same = same_content(original_of(event.record), original_of(record))
-    return Outcome(Status.DUPLICATE if same else Status.CONFLICT, record)
 
 
 def _parse_token(token: str | None) -> LogPosition:

@@ -229,14 +229,16 @@ class AppendLog:
         self._loop.call_soon_threadsafe(self._group_done, group)
 
     def _group_done(self, group: Group) -> None:
-        """Let the next group go, then tell the waiters of this one."""
+        """Tell the waiters of this group, then let the next one go."""
         self.failing = group.segment is None
         if group.segment is not None:
             self._segments[group.segment.number] = group.segment
+        group.tell()
         if self._pending.submissions:
-            self._hand_over()
+            # Not at once: what this turn of the loop still brings would make a group of its own, of one line or two.
+            assert self._loop is not None
+            self._loop.call_soon(self._hand_over)
         else:
             self._writing = False
             if self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
-        group.tell()
