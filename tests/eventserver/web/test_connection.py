@@ -5,8 +5,12 @@ import json
 import socket
 
 import pytest
+from aiohttp import web
 
+from backends.base import Page, Position, Query
+from backends.errors import StoreUnavailable
 from eventserver.server import drain
+from eventserver.web.keys import COUNTERS, STORE
 from support.live_server import EVENT, LiveServer, get, parse_answer, post
 
 CLOSE = "Connection: close"
@@ -167,3 +171,35 @@ async def test_a_client_that_goes_away_does_not_stop_the_storing_of_its_event(li
     await asyncio.sleep(0.3)
     answer = await live.exchange(get("/api/v1/events/83927d00-f46c-11e6-9f9b-3c15c2cc8f88", CLOSE))
     assert parse_answer(answer).body == EVENT
+
+
+async def test_an_answer_that_fails_in_its_middle_breaks_the_connection(
+    live: LiveServer, app: web.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes a part of a stream for the whole: its end is missing."""
+    await live.exchange(post(EVENT, "/api/v1/events", CLOSE))
+    store = app[STORE]
+    pages = [await store.find(Query(), limit=10, max_bytes=10_000)]
+
+    async def find_once(query: Query, *, limit: int, max_bytes: int) -> Page:
+        if pages:
+            return pages.pop()._replace(next=Position("2017", "8"))
+        raise StoreUnavailable
+
+    monkeypatch.setattr(store, "find", find_once)
+    answer = await live.exchange(get("/api/v1/events", "Accept: application/x-ndjson"))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert EVENT in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert b"problem" not in answer
+
+
+async def test_connections_are_counted(live: LiveServer, app: web.Application) -> None:
+    """The metrics say how many connections are open."""
+    connections = [await live.connect() for _ in range(3)]
+    await asyncio.sleep(0.05)
+    assert app[COUNTERS].connections == 3
+    for _, writer in connections:
+        writer.close()
+    await asyncio.sleep(0.05)
+    assert app[COUNTERS].connections == 0
