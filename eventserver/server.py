@@ -1,6 +1,7 @@
 """The process: binds the address, runs the application, and stops without losing a request that has begun."""
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -30,6 +31,8 @@ _DRAIN_INTERVAL: Final = 0.02
 _CUT_SECONDS: Final = 1
 """For what is still in flight when the time for it is over: its tasks are cancelled, and end."""
 _BACKLOG: Final = 1024
+_COLLECT_AFTER: Final = 20_000
+"""New objects that outlive others before the youngest are collected."""
 
 _log = structlog.get_logger("eventserver")
 
@@ -101,6 +104,7 @@ async def _listen(runner: web.AppRunner, settings: Settings, listener: socket.so
     loop = asyncio.get_running_loop()
     server = await loop.create_server(connection_factory(runner, settings), sock=listener, backlog=_BACKLOG)
     assert runner.server is not None
+    _calm_collector()
     _announce(settings, runner.app)
     await stop.wait()
     _log.info("stopping", connections=len(runner.server.connections))
@@ -139,6 +143,16 @@ def _begin_stop(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
+
+
+def _calm_collector() -> None:
+    """Let the garbage collector leave alone what stays for good, and look at the rest less often.
+
+    A request leaves no cycles behind; with the interpreter's thresholds the collector took 5 % of the time of a POST.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
 def _raise_descriptor_limit() -> None:
