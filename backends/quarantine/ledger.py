@@ -22,7 +22,7 @@ from backends.quarantine.lines import (
 from backends.quarantine.space import Space
 
 _DROPS_IN_A_LINE: Final = 1000
-_ROWS_IN_A_STEP: Final = 5000
+_ROWS_IN_A_STEP: Final = 1000
 _COPY_BYTES: Final = 1024 * 1024
 _MAX_COUNT: Final = (1 << 32) - 1
 
@@ -92,8 +92,10 @@ class Ledger:
         lines = [line for _, line in fresh]
         lines += [self._again_line(row, change) for row, change in again.items()]
         places = await self.log.append(lines)
-        for (entry, _), place in zip(fresh, places, strict=False):
+        for number, ((entry, _), place) in enumerate(zip(fresh, places, strict=False)):
             self._insert(entry, place)
+            if number % _ROWS_IN_A_STEP == _ROWS_IN_A_STEP - 1:
+                await asyncio.sleep(0)
         for (row, change), place in zip(again.items(), places[len(fresh) :], strict=True):
             self._raise(row, change, place.segment)
 

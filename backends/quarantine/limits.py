@@ -51,13 +51,10 @@ class Limits:
         directory = self._ledger.directory
         excess_bytes = directory.bytes + size - self.max_live_bytes
         if excess_bytes > 0:
-            rows = self._evictable()
-            weights = directory.length[rows].astype(np.int64) + 1
-            await self._evict(rows, weights, excess_bytes, self.max_live_bytes // 16)
+            await self._evict(directory.length, excess_bytes, self.max_live_bytes // 16)
         excess_entries = directory.entries + entries - self._max_entries
         if excess_entries > 0:
-            rows = self._evictable()
-            await self._evict(rows, np.ones(len(rows), np.int64), excess_entries, self._max_entries // 16)
+            await self._evict(None, excess_entries, self._max_entries // 16)
         return excess_bytes > 0 or excess_entries > 0
 
     async def expire(self, now: int) -> None:
@@ -67,7 +64,7 @@ class Limits:
             StorageFull, StoreUnavailable: what was evicted can't be written down.
 
         """
-        rows = self._evictable()
+        rows = await asyncio.to_thread(self._evictable)
         await self._drop(rows[self._ledger.directory.last[rows] < now - self._max_age])
 
     def _evictable(self) -> Rows:
@@ -79,14 +76,19 @@ class Limits:
                 rows = rows[directory.code[rows] != number]
         return rows
 
-    async def _evict(self, rows: Rows, weights: NDArray[np.int64], excess: int, more: int) -> None:
+    async def _evict(self, lengths: NDArray[np.uint32] | None, excess: int, more: int) -> None:
+        """Evict entries with this excess of bytes or, without lengths, of entries, and some more."""
+        # Nobody else changes the directory meanwhile, and with a million entries the loop can't wait for this.
+        await self._drop(await asyncio.to_thread(self._choose, lengths, excess, more))
+
+    def _choose(self, lengths: NDArray[np.uint32] | None, excess: int, more: int) -> Rows:
+        directory, rows = self._ledger.directory, self._evictable()
+        weights = np.ones(len(rows), np.int64) if lengths is None else lengths[rows].astype(np.int64) + 1
         if excess > weights.sum():
             msg = "the quarantine is full of entries that are never evicted"
             raise StorageFull(msg)
-        directory = self._ledger.directory
         groups = directory.group_numbers(rows, with_peer=True)
-        chosen = await asyncio.to_thread(choose_victims, groups, directory.sequence[rows], weights, excess + more)
-        await self._drop(rows[chosen])
+        return rows[choose_victims(groups, directory.sequence[rows], weights, excess + more)]
 
     async def _drop(self, rows: Rows) -> None:
         if len(rows):

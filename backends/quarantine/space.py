@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -94,11 +95,7 @@ class Space:
             StorageFull, StoreUnavailable: the segments can't be looked at.
 
         """
-        if self._ghosts or len(self.unclean) > 1:
-            return []
-        live = self.live_bytes(without=without)
-        dead = [number for number in self._sealed() if not live[number] and self.unclean <= {number}]
-        return await _in_thread(lambda: [number for number in dead if self._first_to_go(number) == number])
+        return await _in_thread(partial(self._find_removable, without))
 
     async def find_wasteful(self) -> int | None:
         """Return the segment to compact next, or None when it is not worth while.
@@ -107,12 +104,7 @@ class Space:
             StorageFull, StoreUnavailable: a former removal still fails; nothing can be freed now.
 
         """
-        await _in_thread(self._bury_ghosts)
-        live, sealed = self.live_bytes(), self._sealed()
-        shares = {number: live[number] / segment.valid if segment.valid else 0 for number, segment in sealed.items()}
-        wasteful = [number for number in sealed if number in self.unclean or shares[number] < LEAST_LIVE_SHARE]
-        wasteful.sort(key=lambda number: (number not in self.unclean, shares[number]))
-        return await _in_thread(lambda: next(filter(None, map(self._first_to_go, wasteful)), None))
+        return await _in_thread(self._find_wasteful)
 
     async def remove(self, number: int) -> bool:
         """Remove a segment of which nothing is live; tell whether that is durable."""
@@ -128,6 +120,21 @@ class Space:
         self._forget(number)
         self.freed_bytes += segment.valid
         return True
+
+    def _find_removable(self, without: Rows) -> list[int]:
+        if self._ghosts or len(self.unclean) > 1:
+            return []
+        live = self.live_bytes(without=without)
+        dead = [number for number in self._sealed() if not live[number] and self.unclean <= {number}]
+        return [number for number in dead if self._first_to_go(number) == number]
+
+    def _find_wasteful(self) -> int | None:
+        self._bury_ghosts()
+        live, sealed = self.live_bytes(), self._sealed()
+        shares = {number: live[number] / segment.valid if segment.valid else 0 for number, segment in sealed.items()}
+        wasteful = [number for number in sealed if number in self.unclean or shares[number] < LEAST_LIVE_SHARE]
+        wasteful.sort(key=lambda number: (number not in self.unclean, shares[number]))
+        return next(filter(None, map(self._first_to_go, wasteful)), None)
 
     def _bury_ghosts(self) -> None:
         for number, path in list(self._ghosts.items()):
