@@ -228,7 +228,7 @@ def assert_whole(disk: FakeDisk, model: IndexModel) -> None:
 
 def test_power_cut_at_each_change() -> None:
     """Wherever the power goes while a run is written and runs are merged, the index is whole, before or after it."""
-    for after, seed in product(range(changes_until_it_is_merged() + 1), range(6)):
+    for seed, (after, _) in enumerate(product(range(changes_until_it_is_merged() + 1), range(6))):
         disk, model = FakeDisk(seed), IndexModel()
         index = index_before_its_first_merge(disk, model)
         disk.cut_power(after)
@@ -239,7 +239,7 @@ def test_power_cut_at_each_change() -> None:
 
 def test_failure_of_each_change() -> None:
     """Whichever change fails, the index is whole after a kill at once, and after a stop and a power cut."""
-    for after, seed in product(range(changes_until_it_is_merged() + 1), range(4)):
+    for seed, (after, _) in enumerate(product(range(changes_until_it_is_merged() + 1), range(4))):
         disk, model = FakeDisk(seed), IndexModel()
         index = index_before_its_first_merge(disk, model)
         disk.fail(after=after)
@@ -251,7 +251,8 @@ def test_failure_of_each_change() -> None:
 
 def test_power_cut_while_it_opens_after_a_kill() -> None:
     """What a killed process left is made durable before anything that only the manifest before names is removed."""
-    for after, after_opening, seed in product(range(changes_until_it_is_merged()), range(4), range(2)):
+    changes = changes_until_it_is_merged()
+    for seed, (after, after_opening, _) in enumerate(product(range(changes), range(6), range(2))):
         disk, model = FakeDisk(seed), IndexModel()
         index = index_before_its_first_merge(disk, model)
         disk.fail(after=after, times=None)
