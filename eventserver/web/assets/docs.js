@@ -66,6 +66,16 @@ function urlOf(path, inputs) {
   return query.size ? `${path}?${query}` : path;
 }
 
+// JSON with line breaks, unless that would change how something is spelt: 1.10 has to stay 1.10.
+function indented(text) {
+  try {
+    const value = JSON.parse(text);
+    return JSON.stringify(value) === text ? pretty(value) : text;
+  } catch {
+    return text;
+  }
+}
+
 async function send(method, url, body, output) {
   const headers = {};
   const token = document.querySelector("#token input").value;
@@ -77,9 +87,7 @@ async function send(method, url, body, output) {
     const response = await fetch(url, { method, headers, body: body?.area.value });
     const text = await response.text();
     const lines = [...response.headers].map(([name, value]) => `${name}: ${value}`);
-    let shown = text;
-    try { shown = pretty(JSON.parse(text)); } catch { /* it is not JSON, or its numbers are shown as they came */ }
-    output.textContent = `${method} ${url}\n\n${response.status}\n${lines.join("\n")}\n\n${shown}`;
+    output.textContent = `${method} ${url}\n\n${response.status}\n${lines.join("\n")}\n\n${indented(text)}`;
   } catch (error) {
     output.textContent = `${method} ${url}\n\n${error}`;
   }
