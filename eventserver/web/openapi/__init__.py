@@ -1,13 +1,15 @@
 """The OpenAPI 3.1 document: made from the same constants, tables and schemas that the handlers work with."""
 
+import asyncio
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
 from aiohttp import web
+from pydantic_core import to_json
 
 from eventserver.config import Settings
-from eventserver.schemas import SchemaRegistry
-from eventserver.web.documents import document
+from eventserver.schemas import SchemaVersion
 from eventserver.web.keys import REGISTRY, SETTINGS
 from eventserver.web.openapi.components import components
 from eventserver.web.openapi.events import event_paths
@@ -25,18 +27,24 @@ PATHS: Final = ("/api/v1/openapi.json", "/api/v1/swagger")
 
 def routes() -> list[web.RouteDef]:
     """Return the routes of this module."""
+    made_for: object = None
+    body = b""
+
+    async def get_document(request: web.Request) -> web.Response:
+        """Give the document for the event types that are in force now; it is made once for each set of them."""
+        nonlocal made_for, body
+        versions = request.app[REGISTRY].versions
+        if versions is not made_for:
+            body = await asyncio.to_thread(lambda: to_json(openapi_document(request.app[SETTINGS], versions.values())))
+            made_for = versions
+        return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-cache"})
+
     return [web.get(path, get_document) for path in PATHS]
 
 
-async def get_document(request: web.Request) -> web.Response:
-    """Give the document, with the event types that are in force now."""
-    value = openapi_document(request.app[SETTINGS], request.app[REGISTRY])
-    return document(value, headers={"Cache-Control": "no-cache"})
-
-
-def openapi_document(settings: Settings, registry: SchemaRegistry) -> dict[str, Any]:
-    """Return the document."""
-    versions = [one for _, one in sorted(registry.versions.items())]
+def openapi_document(settings: Settings, schemas: Iterable[SchemaVersion]) -> dict[str, Any]:
+    """Return the document for these event types."""
+    versions = sorted(schemas)
     return {
         "openapi": "3.1.0",
         "info": {
