@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random, SystemRandom
@@ -31,25 +32,23 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="session")
-def seed(pytestconfig: pytest.Config) -> str:
-    """Return the seed of this session: from the environment (TEST_SEED), or a new one; shown either way."""
-    value = os.environ.get("TEST_SEED") or str(SystemRandom().randrange(10**6))
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\nTEST_SEED={value}")
-    return value
-
-
-@pytest.fixture
-def show(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Return what shows a figure to whoever runs the tests, though they pass."""
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+def show(pytestconfig: pytest.Config) -> Show:
+    """Return what shows a line to whoever runs the tests, though they pass."""
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
 
     def write(text: str) -> None:
-        if reporter is not None:
-            reporter.write_line(f"\n  {text}")
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            print(f"\n  {text}", flush=True)  # noqa: T201 - it is for people
 
     return write
+
+
+@pytest.fixture(scope="session")
+def seed(show: Show) -> str:
+    """Return the seed of this session: from the environment (TEST_SEED), or a new one; shown either way."""
+    value = os.environ.get("TEST_SEED") or str(SystemRandom().randrange(10**6))
+    show(f"TEST_SEED={value}")
+    return value
 
 
 @pytest.fixture(scope="session")
@@ -93,12 +92,10 @@ def guarded(
 
 
 @pytest.fixture(scope="session")
-def soak_result(pytestconfig: pytest.Config) -> Iterator[Callable[[str], None]]:
+def soak_result(show: Show) -> Iterator[Show]:
     """Return what takes a line of the soak's result; they are shown, and written into the documentation, at the end."""
     lines: list[str] = []
     yield lines.append
-    block = "\n".join([f"- {line}" for line in lines] + ["", f"{datetime.now(UTC):%Y-%m-%d}, {report.machine()}."])
+    block = "\n".join([*(f"- {line}" for line in lines), "", f"{datetime.now(UTC):%Y-%m-%d}, {report.machine()}."])
     report.write("soak", block)
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\n{block}")
+    show(block)
