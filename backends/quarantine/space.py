@@ -8,7 +8,7 @@ then. This is crash-safe at each step by these rules:
 - A second line is left only by a compaction that was broken off. Its segment is *unclean*: it is compacted before
   others, and until it is gone no ``drop`` line is thrown away, since the second line would come back to life.
 - A segment whose removal failed, or may not be durable, is a *ghost* and counts as unclean.
-- A segment may end in something void, which the marker at the beginning of the next one makes harmless
+- A segment may end in something void, which a marker at the beginning of a later one makes harmless
   (``backends.log``). So it is removed before that one.
 """
 
@@ -157,21 +157,28 @@ class Space:
     def _first_to_go(self, number: int) -> int | None:
         """Return the segment that must be removed before this one, or this one; None when neither is possible now."""
         listed = {segment.number: segment for segment in self._log.segments()}
-        while number in listed and (marker := self._read_marker(listed[number])):
-            previous, _ = marker
-            if previous not in listed:
-                # The log lists a segment without anything valid in it only after a restart.
-                return None if previous > self._newest_at_start and previous not in self._removed else number
-            number = previous
-        return number
+        while number in listed:
+            held = [other for other in self._read_marked(listed[number]) if other in listed or self._may_exist(other)]
+            if not held:
+                return number
+            number = min(held)
+        return None
 
-    def _read_marker(self, segment: Segment) -> tuple[int, int] | None:
-        disk = self._log.disk
+    def _may_exist(self, number: int) -> bool:
+        """Tell whether there may be a segment that is not listed: one with nothing valid in it is, after a restart."""
+        return number in self._ghosts or (number > self._newest_at_start and number not in self._removed)
+
+    def _read_marked(self, segment: Segment) -> list[int]:
+        """Return the numbers of the segments whose ends a segment makes harmless by the markers that it begins with."""
+        disk, numbers, offset = self._log.disk, [], 0
         descriptor = disk.open(segment.path)
         try:
-            return read_marker(disk.read(descriptor, _MARKER_ROOM, 0))
+            while marker := read_marker(head := disk.read(descriptor, _MARKER_ROOM, offset)):
+                numbers.append(marker[0])
+                offset += head.index(b"\n") + 1
         finally:
             disk.close(descriptor)
+        return numbers
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:
