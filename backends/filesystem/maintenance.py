@@ -136,7 +136,6 @@ class Maintenance:
             # On Linux a thread has a priority of its own.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while not self._closing.is_set():
-            self._wake.clear()
             try:
                 busy = self.work()
             except Exception as error:
@@ -146,6 +145,7 @@ class Maintenance:
             if not busy:
                 rest = self._retry_at - time.monotonic()
                 self._wake.wait(rest if rest > 0 else None)
+                self._wake.clear()
 
     def work(self) -> bool:
         """Do a little of the most urgent work; tell whether there was any that could be done."""

@@ -44,15 +44,21 @@ def merge_tables(tables: Sequence[Rows], key_width: int, *, chunk_rows: int = ME
         The rows of the merged table, in order, in parts of at most ``chunk_rows`` (or one row for each table).
 
     """
-    block = max(1, chunk_rows // max(1, len(tables)))
     rest = [table for table in tables if len(table)]
     while rest:
-        # What is not greater than the least of the blocks' last rows can't be preceded by anything behind the blocks;
-        # one key's rows all go into one part, since the bound is taken by key.
-        bound = min(table[min(block, len(table)) - 1 :][:1].tobytes() for table in rest)[:key_width]
-        counts = [upper_bound(table[:block], bound) for table in rest]
+        # Tables that follow one another, as those by time mostly do, give a whole part from one of them.
+        counts = _count_below(rest, chunk_rows, key_width)
+        if sum(counts) > chunk_rows:
+            counts = _count_below(rest, max(1, chunk_rows // len(rest)), key_width)
         yield sort_rows(np.concatenate([table[:count] for table, count in zip(rest, counts, strict=True)]), key_width)
         rest = [table[count:] for table, count in zip(rest, counts, strict=True) if count < len(table)]
+
+
+def _count_below(tables: Sequence[Rows], block: int, key_width: int) -> list[int]:
+    """Return of how many rows, at most ``block`` in each table, it is certain that they come before all others."""
+    # A row beyond a block is greater than the block's last row. All rows of one key count or none does.
+    bound = min(table[min(block, len(table)) - 1 :][:1].tobytes() for table in tables)[:key_width]
+    return [upper_bound(table[:block], bound) for table in tables]
 
 
 def find_disorder(rows: Rows, key_width: int) -> int | None:

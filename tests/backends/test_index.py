@@ -306,6 +306,14 @@ def test_a_failing_disk_harms_nothing_and_is_told(index: Index, disk: FaultyDisk
     assert_complete(index, events)
 
 
+def test_a_run_that_could_not_be_written_takes_no_room(index: Index, disk: FaultyDisk, directory: Path) -> None:
+    """On a full disk the part that was written is removed at once."""
+    disk.fail({"write"}, error=errno.ENOSPC)
+    fill(index, MEMORY_ROWS)
+    until(lambda: index.problem is not None)
+    assert list(directory.iterdir()) == []
+
+
 async def test_it_asks_to_wait_when_it_falls_behind(index: Index, disk: FaultyDisk) -> None:
     """Behind a disk that is full memory stays bounded: the index is behind, until there is room again."""
     assert not index.is_behind
