@@ -101,7 +101,8 @@ class EventStore(ABC):
     the block ends. Closing waits for what is in flight; used outside the block, each method raises ``StoreClosed``.
     One store belongs to one event loop. All methods may be called concurrently.
 
-    Errors: every method may raise ``StoreUnavailable``; ``put`` also ``StorageFull``. No driver's exception leaves a store.
+    Errors: every method may raise ``StoreUnavailable``; ``put`` also ``StorageFull``. No driver's exception leaves a
+    store.
     A cancelled call leaves the store consistent; whether a cancelled ``put`` took effect is unknown, so putting it
     again is the way to find out.
     """
@@ -138,9 +139,9 @@ class EventStore(ABC):
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Store events; when it returns, what it calls stored is durable.
 
-        Events are judged in their order, as if put one after the other: of two with one uuid in the same call the first is
-        ``STORED`` and the second is judged against it. An event whose uuid is being stored by another call waits for that
-        one: if it succeeds it is judged against it, if it fails it takes its place.
+        Events are judged in their order, as if put one after the other: of two with one uuid in the same call the first
+        is ``STORED`` and the second is judged against it. An event whose uuid is being stored by another call waits for
+        that one: if it succeeds it is judged against it, if it fails it takes its place.
         Equal content is defined by ``backends.equality.same_content``.
 
         Args:

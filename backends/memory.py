@@ -10,13 +10,28 @@ flight, and everything that other stores do about that is not needed here.
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from backends.base import Arrival, Event, EventStore, Outcome, Page, Position, Query, Status
 from backends.equality import same_content
-from backends.errors import StoreClosed
+from backends.errors import InvalidStoreURL, StoreClosed
 from backends.record import original_of
+
+
+def from_url(url: str, *, root: Path, read_only: bool) -> "MemoryStore":  # noqa: ARG001 - no directory, nobody beside it
+    """Make the store of ``memory:``.
+
+    Raises:
+        InvalidStoreURL: it has parts that mean nothing here.
+
+    """
+    if any(urlsplit(url)[1:]):
+        msg = f"{url!r} should be memory:"
+        raise InvalidStoreURL(msg)
+    return MemoryStore()
 
 
 class MemoryStore(EventStore):

@@ -36,15 +36,17 @@ class Admission:
         self._read_first = read_first
         self._timeout = timeout
         self._in_flight: dict[str, Flight] = {}
+        self._boarding: Flight | None = None
+        """Where single events of this turn of the loop go together: that costs each a third of a flight of its own."""
         self._under_way: set[asyncio.Task[list[Outcome]]] = set()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Do what ``EventStore.put`` promises."""
         if self._index.is_behind:
             await self._wait_for_index()
-        if len(events) == 1 and (alone := self._take_off_alone(events[0])):
+        if len(events) == 1 and (flight := self._join_flight(events[0])):
             # Nearly every put is one new event: it needs none of what follows.
-            if error := await alone.wait():
+            if error := await flight.wait():
                 raise type(error)(str(error))
             return [_STORED]
         # A task of its own, so that closing can wait for it, and a caller that is cancelled leaves nothing half done.
@@ -109,22 +111,27 @@ class Admission:
             else:
                 in_flight[uuid] = flight
                 flight.events.append(event)
+                flight.records.append(event.record)
         if flight.events:
             try:
-                self._log.submit([event.record for event in flight.events], flight.land)
+                flight.take_off(self._log)
             except StoreClosed:
                 self._landed(flight.events, ())
                 raise
         return flight, others, known
 
-    def _take_off_alone(self, event: Event) -> Flight | None:
-        """Send one event into the log if nothing is known of its uuid."""
+    def _join_flight(self, event: Event) -> Flight | None:
+        """Send one event into the log, if nothing is known of its uuid, with the others of this turn of the loop."""
         uuid = event.uuid
         if uuid in self._in_flight or self._index.find_places(uuid):
             return None
-        flight = Flight(self._landed, time.monotonic() + self._timeout)
+        flight = self._boarding
+        if flight is None or not flight.is_boarding:
+            flight = Flight(self._landed, time.monotonic() + self._timeout)
+            flight.take_off(self._log)
+            self._boarding = flight
         flight.events.append(event)
-        self._log.submit((event.record,), flight.land)
+        flight.records.append(event.record)
         self._in_flight[uuid] = flight
         return flight
 

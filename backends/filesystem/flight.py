@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 from backends.base import Event
 from backends.errors import StoreError, StoreUnavailable
-from backends.log import Place
+from backends.log import AppendLog, Place, Submission
 
 
 class Flight:
-    """Events of one put on their way into the log, and who waits for them.
+    """Events that go into the log together, and who waits for them.
 
     Args:
         landed: called first when they are synced, with their places, or when they failed, with none.
@@ -17,20 +17,30 @@ class Flight:
 
     """
 
-    __slots__ = ("_landed", "deadline", "events", "landed", "waiting")
+    __slots__ = ("_landed", "_submission", "deadline", "events", "landed", "records", "waiting")
 
     def __init__(self, landed: Callable[[Sequence[Event], Sequence[Place]], None], deadline: float) -> None:
         self._landed = landed
+        self._submission: Submission | None = None
         self.deadline = deadline
         self.events: list[Event] = []
+        self.records: list[bytes] = []
         self.landed = False
         self.waiting: list[asyncio.Future[StoreError | None]] = []
 
-    def land(self, places: Sequence[Place], error: StoreError | None) -> None:
-        """Make the events visible, or forget them; then let everybody go on who waits."""
-        self.landed = True
-        self._landed(self.events, places)
-        self._tell(error)
+    @property
+    def is_boarding(self) -> bool:
+        """Whether further events may be added."""
+        return self._submission is not None and not self._submission.taken
+
+    def take_off(self, log: AppendLog) -> None:
+        """Send the events into the log.
+
+        Raises:
+            StoreClosed: the log is not open for writing.
+
+        """
+        self._submission = log.submit(self.records, self._land)
 
     def give_up(self) -> None:
         """Let everybody go on who waits: what becomes of the events is not known yet."""
@@ -43,6 +53,12 @@ class Flight:
         future: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
         self.waiting.append(future)
         return await future
+
+    def _land(self, places: Sequence[Place], error: StoreError | None) -> None:
+        """Make the events visible, or forget them; then let everybody go on who waits."""
+        self.landed = True
+        self._landed(self.events, places)
+        self._tell(error)
 
     def _tell(self, error: StoreError | None) -> None:
         for future in self.waiting:

@@ -23,6 +23,15 @@ DuckDB can read a segment at any moment; only the marker lines are not records.
 
 from backends.log.append_log import AppendLog
 from backends.log.segments import BEGINNING, LogPosition, Place, Segment
-from backends.log.writer import LogStatistics, translate_os_error
+from backends.log.writer import LogStatistics, Submission, translate_os_error
 
-__all__ = ["BEGINNING", "AppendLog", "LogPosition", "LogStatistics", "Place", "Segment", "translate_os_error"]
+__all__ = [
+    "BEGINNING",
+    "AppendLog",
+    "LogPosition",
+    "LogStatistics",
+    "Place",
+    "Segment",
+    "Submission",
+    "translate_os_error",
+]

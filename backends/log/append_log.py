@@ -122,10 +122,11 @@ class AppendLog:
         self.submit(lines, done)
         return await synced
 
-    def submit(self, lines: Sequence[bytes], done: Done) -> None:
+    def submit(self, lines: Sequence[bytes], done: Done) -> Submission:
         """Append lines and call ``done(places, error)`` on the event loop once they are synced, or have failed.
 
-        The calls come in the order of the lines in the log.
+        The calls come in the order of the lines in the log. Until the submission is ``taken``, a turn of the loop later
+        or when the sync before it is done, its owner may add lines to it.
 
         Raises:
             StoreClosed: the log is not open for writing.
@@ -134,11 +135,13 @@ class AppendLog:
         if not self._accepting or self._loop is None:
             msg = "the log is not open for writing"
             raise StoreClosed(msg)
-        self._pending.submissions.append(Submission(lines, done))
+        submission = Submission(lines, done)
+        self._pending.submissions.append(submission)
         if not self._writing:
             # One turn of the loop later, so that all requests that this turn found ready share the sync.
             self._writing = True
             self._loop.call_soon(self._hand_over)
+        return submission
 
     def read(self, place: Place) -> bytes:
         """Return the line at a place; blocks.
@@ -221,6 +224,8 @@ class AppendLog:
     def _hand_over(self) -> None:
         assert self._writer is not None
         group, self._pending = self._pending, Group()
+        for submission in group.submissions:
+            submission.taken = True
         self._writer.put(group)
 
     def _finished(self, group: Group) -> None:

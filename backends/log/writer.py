@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, NamedTuple
+from typing import Final
 
 from backends.disk import Disk
 from backends.errors import StorageFull, StoreError, StoreUnavailable
@@ -50,11 +50,22 @@ class LogStatistics:
         ]
 
 
-class Submission(NamedTuple):
-    """Lines that stand next to each other, and whom to tell."""
+class Submission:
+    """Lines that stand next to each other, and whom to tell.
 
-    lines: Sequence[bytes]
-    done: Done
+    Attributes:
+        lines: may be added to until they are taken.
+        done: called with their places.
+        taken: whether they are on their way to the disk.
+
+    """
+
+    __slots__ = ("done", "lines", "taken")
+
+    def __init__(self, lines: Sequence[bytes], done: Done) -> None:
+        self.lines = lines
+        self.done = done
+        self.taken = False
 
 
 class Group:
@@ -72,17 +83,17 @@ class Group:
 
     def tell(self) -> None:
         """Tell each submission, in order."""
-        for lines, done in self.submissions:
+        for submission in self.submissions:
             if self.segment is None:
-                done((), self.error)
+                submission.done((), self.error)
                 continue
             number, offset, places = self.segment.number, self.offset, []
-            for line in lines:
+            for line in submission.lines:
                 length = len(line)
                 places.append(Place(number, offset, length))
                 offset += length + 1
             self.offset = offset
-            done(places, None)
+            submission.done(places, None)
 
 
 class LogWriter:
