@@ -32,7 +32,7 @@ from backends.filesystem.admission import Admission
 from backends.filesystem.catch_up import Progress, catch_up
 from backends.filesystem.index import MEMORY_ROWS, Index
 from backends.filesystem.record_reader import RecordReader
-from backends.log import BEGINNING, AppendLog, LogPosition, Place
+from backends.log import BEGINNING, AppendLog, LogPosition, Place, translate_os_error
 from backends.statistics import Statistic
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
@@ -176,7 +176,10 @@ class FilesystemStore(EventStore):
             raise StoreUnavailable(msg) from None
 
     def _open_index(self) -> None:
-        catch_up(self.index, self.log, self._reader, read_only=self._read_only, progress=self._progress)
+        try:
+            catch_up(self.index, self.log, self._reader, read_only=self._read_only, progress=self._progress)
+        except OSError as error:
+            raise translate_os_error(error) from error
 
     async def _read_first(self, uuid: str, places: Sequence[Place]) -> bytes | None:
         record = self._reader.first_cached(uuid, places)

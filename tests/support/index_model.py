@@ -33,7 +33,9 @@ def event_of(number: int) -> Event:
 
 
 numbers = st.integers(0, len(UUIDS) - 1)
-positions = st.builds(Position, st.sampled_from(INSTANTS), st.sampled_from(UUIDS))
+positions = st.builds(Position, st.sampled_from(INSTANTS), st.sampled_from(UUIDS)) | numbers.map(
+    lambda number: Position(event_of(number).at, UUIDS[number])
+)
 
 
 @st.composite
