@@ -60,6 +60,7 @@ def test_what_widens_is_compatible(new: dict[str, Any]) -> None:
         (changed(tags=described(type="array", uniqueItems=True)), "at /tags: it must not hold the same item twice now"),
         (changed(new=described(type="string")), "at /new: it must be text now, and could be anything before"),
         (changed(**{"a/b": described(type="string")}), "at /a~1b: it must be text now"),
+        (changed(name=described(format="uuid")), "at /name: it must be a UUID of 8-4-4-4-12 hexadecimal digits now"),
         (changed(id=False), "at /id: nothing is allowed any more"),
         ({**BASE, "additionalProperties": False}, "members that are not listed are refused now"),
         ({**BASE, "if": {"required": ["x"]}, "then": {"required": ["y"]}}, "must fit what 'if' says now"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventserver.schemas import SchemaVersion, Severity, check
+from eventserver.schemas import SchemaError, SchemaVersion, Severity, check, source
 from eventserver.schemas.loading import Loaded, load
 from eventserver.schemas.source import read_directory
 from support.schema_directory import SchemaDirectory, described
@@ -83,23 +83,26 @@ def test_a_schema_that_is_not_sound_is_refused(directory: SchemaDirectory, schem
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "words"),
     [
-        b'{"type": "object", "type": "object"}',
-        b"\xef\xbb\xbf{}",
-        b'{"maximum": NaN}',
-        b'{"maximum": 1e999}',
-        b'{"title": "\xff"}',
-        b'{"title": "\\ud800"}',
-        b"{} {}",
-        b"",
-        b"[" * 1000,
+        (b'{"type": "object", "type": "object"}', "duplicate key"),
+        (b"\xef\xbb\xbf{}", "not strict JSON"),
+        (b'{"maximum": NaN}', "not strict JSON"),
+        (b'{"maximum": 1e999}', "too large to be computed with"),
+        (b'{"examples": [[-1e999]]}', "too large to be computed with"),
+        (b'{"title": "\xff"}', "not strict JSON"),
+        (b'{"title": "\\ud800"}', "not strict JSON"),
+        (b"{} {}", "not strict JSON"),
+        (b"", "not strict JSON"),
+        (b"[" * 1000, "not strict JSON"),
     ],
 )
-def test_a_schema_file_that_is_not_strict_json_is_refused(directory: SchemaDirectory, content: bytes) -> None:
+def test_a_schema_file_that_is_not_strict_json_is_refused(
+    directory: SchemaDirectory, content: bytes, words: str
+) -> None:
     """Duplicate keys, a byte order mark, infinities and the like."""
     directory.write().write_bytes(content)
-    assert "sl_thing/1.json" in messages(directory)
+    assert words in messages(directory)
 
 
 def test_both_validators_must_agree_on_each_example(directory: SchemaDirectory) -> None:
@@ -175,6 +178,48 @@ def test_a_reference_is_replaced_by_what_it_names(directory: SchemaDirectory) ->
     assert version.schema["properties"]["long"] == {"type": "string", "description": "shared"}
     assert version.schema["properties"]["name"]["description"] == "A short name."
     assert [version.is_valid({"name": name}) for name in ("abc", "abcd", 7)] == [True, False, False]
+
+
+def test_a_rule_beside_a_reference_does_not_replace_the_same_rule_behind_it(directory: SchemaDirectory) -> None:
+    """Both hold, as JSON Schema has it."""
+    name = described(**{"$ref": "#/$defs/short", "maxLength": 10})
+    directory.write(**{"$defs": {"short": {"maxLength": 3}}}, properties={"name": name})
+    version = loaded(directory).versions["sl_thing", 1]
+    assert [version.is_valid({"name": "x" * length}) for length in (3, 4, 11)] == [True, False, False]
+
+
+def test_files_that_are_swapped_while_they_are_read_are_read_again(
+    directory: SchemaDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is judged is one moment's set, never the half of two."""
+    directory.write("sl_a", title="old")
+    directory.write("sl_b", title="old")
+    read_file = source._Reader._read_file
+
+    def swapping(reader: Any, path: Path, name: str) -> None:
+        read_file(reader, path, name)
+        if name == "sl_a/1.json":
+            directory.write("sl_a", title="new")
+            directory.write("sl_b", title="new")
+
+    monkeypatch.setattr(source._Reader, "_read_file", swapping)
+    assert {version.schema["title"] for version in loaded(directory).versions.values()} == {"new"}
+
+
+def test_a_directory_that_never_comes_to_rest_is_given_up(
+    directory: SchemaDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read again at the next look."""
+    titles = iter(range(100))
+    read_once = source._read_once
+
+    def changing(path: Path) -> source.Snapshot:
+        directory.write(title=f"title {next(titles)}")
+        return read_once(path)
+
+    monkeypatch.setattr(source, "_read_once", changing)
+    with pytest.raises(SchemaError, match="keeps changing"):
+        read_directory(directory.path)
 
 
 @pytest.mark.parametrize(

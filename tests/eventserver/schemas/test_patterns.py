@@ -31,6 +31,13 @@ for pattern in {HOSTILE!r}:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("pattern", ["^(?=a)b", r"(a)\1"])
+def test_the_hot_path_has_no_engine_that_backtracks(pattern: str) -> None:
+    """What needs one can't even be compiled, should it ever pass the checks before."""
+    with pytest.raises(ValueError, match="regex"):
+        compile_schema({"pattern": pattern})
+
+
 @pytest.mark.parametrize(
     ("pattern", "word"),
     [

@@ -212,11 +212,19 @@ async def test_schemas_are_judged_off_the_event_loop(
 
 
 async def test_refreshes_at_the_same_time_happen_one_after_the_other(directory: SchemaDirectory) -> None:
-    """A signal while the directory is being read anyway gives no second revision."""
+    """Else an older content, read before a signal came, could take force after a newer one."""
     directory.write(properties=TEXT)
     registry = registry_of(directory)
+    at_work: list[int] = []
+
+    async def prepare(schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
+        assert not at_work
+        at_work.append(len(schemas))
+        await asyncio.sleep(INTERVAL)
+        at_work.clear()
+
     directory.write(properties=TEXT_OR_NULL)
-    reports = await asyncio.gather(*(registry.refresh() for _ in range(5)))
+    reports = await asyncio.gather(*(registry.refresh(prepare) for _ in range(5)))
     assert all(report.adopted for report in reports)
     assert registry.versions[KEY].revision == 2
 
