@@ -3,7 +3,7 @@
 ``POST`` parses, validates and echoes an event; ``GET`` returns a constant event. Nothing is stored or checked twice.
 """
 
-import argparse
+import os
 from pathlib import Path
 from typing import Final
 
@@ -43,13 +43,9 @@ def make_app(schemas: Path = SCHEMAS) -> web.Application:
 
 
 def main() -> None:
-    """Serve until stopped."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, required=True)
-    options = parser.parse_args()
-    web.run_app(
-        make_app(), host="127.0.0.1", port=options.port, access_log=None, print=None, loop=uvloop.new_event_loop()
-    )
+    """Serve until stopped, on the port that the server's own variable names."""
+    port = int(os.environ["SMRTFLOW_SERVER_PORT"])
+    web.run_app(make_app(), port=port, access_log=None, print=None, loop=uvloop.new_event_loop())
 
 
 if __name__ == "__main__":

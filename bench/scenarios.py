@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, Self
 
-from tests.system.server_process import PROJECT, ServerProcess, clean_environment, free_port
+from tests.system.server_process import PROJECT, ServerProcess
 
 SERVER_CORE: Final = ["taskset", "-c", "0"]
 LOAD_CORE: Final = ["taskset", "-c", "1"]
@@ -40,25 +40,23 @@ def load(kind: str, port: int, **options: float) -> Figures:
     return figures
 
 
+def load_of(kind: str, server: ServerProcess, **options: float) -> Figures:
+    """Run the load generator against a server, and add the processor time that an event took there, in microseconds."""
+    before = server.processor_seconds()
+    figures = load(kind, server.port, **options)
+    figures["processor_microseconds"] = (server.processor_seconds() - before) / figures["events_sent"] * 1e6
+    return figures
+
+
 @contextmanager
-def bare() -> Iterator[int]:
-    """Run the bare application; yields its port."""
-    port = free_port()
-    command = [*SERVER_CORE, sys.executable, "-m", "bench.bare", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=PROJECT, env=clean_environment())
+def bare() -> Iterator[ServerProcess]:
+    """Run the bare application."""
+    folder = PROJECT / "var" / "bench"
+    server = ServerProcess(folder, folder / "bare.log", prefix=SERVER_CORE, module=["bench.bare"])
     try:
-        _await_port(port)
-        yield port
+        yield server.start(path="/api/v1/events/any")
     finally:
-        process.kill()
-        process.wait()
-
-
-def _await_port(port: int) -> None:
-    probe = ServerProcess(Path(), Path())
-    probe.port = port
-    while not probe.probe("/"):
-        time.sleep(0.02)
+        server.kill()
 
 
 @contextmanager
@@ -107,23 +105,31 @@ class MemoryWatch:
             self.highest = max(self.highest, self._server.anonymous_memory())
 
 
-def _pairs(name: str, first: list[float], second: list[float]) -> Figures:
-    ratios = [one / other for one, other in zip(first, second, strict=True)]
-    return {"name": name, "server": median(first), "bare": median(second), "ratio": median(ratios), "ratios": ratios}
+def _pairs(name: str, ours: list[Figures], theirs: list[Figures]) -> Figures:
+    """Compare runs of the server with runs of the bare application, pair by pair."""
+    rates = [[one["events_per_second"] for one in runs] for runs in (ours, theirs)]
+    times = [[one["processor_microseconds"] for one in runs] for runs in (ours, theirs)]
+    ratios = [one / other for one, other in zip(*rates, strict=True)]
+    return {
+        "name": name,
+        "server": median(rates[0]),
+        "bare": median(rates[1]),
+        "ratio": median(ratios),
+        "ratios": ratios,
+        "processor_microseconds": {"server": median(times[0]), "bare": median(times[1])},
+        "milliseconds": [one["milliseconds"] for one in ours],
+    }
 
 
 def single_posts(connections: int, pairs: int, seconds: float) -> Figures:
     """Alternate single POSTs to the server (an empty store each time) and to the bare application."""
-    ours, theirs, latencies = [], [], []
+    ours, theirs = [], []
     for seed in range(pairs):
         with fresh_root() as root, serving(root) as server:
-            figures = load("post", server.port, connections=connections, seconds=seconds, seed=seed)
-        ours.append(figures["events_per_second"])
-        latencies.append(figures["milliseconds"])
-        with bare() as port:
-            figures = load("post", port, connections=connections, seconds=seconds, seed=seed)
-        theirs.append(figures["events_per_second"])
-    return {**_pairs(f"post_{connections}", ours, theirs), "milliseconds": latencies}
+            ours.append(load_of("post", server, connections=connections, seconds=seconds, seed=seed))
+        with bare() as server:
+            theirs.append(load_of("post", server, connections=connections, seconds=seconds, seed=seed))
+    return _pairs(f"post_{connections}", ours, theirs)
 
 
 def gets(pairs: int, seconds: float, stored: int) -> Figures:
@@ -134,11 +140,9 @@ def gets(pairs: int, seconds: float, stored: int) -> Figures:
             load("batch", server.port, connections=4, events=stored, seconds=600, warm_up=0)
         for _ in range(pairs):
             with serving(root) as server:
-                figures = load("get", server.port, seconds=seconds, seed=1, stored=stored)
-            ours.append(figures["events_per_second"])
-            with bare() as port:
-                figures = load("get", port, seconds=seconds, seed=1, stored=stored)
-            theirs.append(figures["events_per_second"])
+                ours.append(load_of("get", server, seconds=seconds, stored=stored))
+            with bare() as server:
+                theirs.append(load_of("get", server, seconds=seconds, stored=stored))
     return _pairs("get", ours, theirs)
 
 
@@ -187,14 +191,14 @@ def growth(sizes: list[int], rounds: int, seconds: float, unit: int = MILLION) -
     roots = {size: Path(tempfile.mkdtemp(prefix=f"size-{size}-", dir=PROJECT / "var" / "bench")) for size in sizes}
     try:
         fills = {size: fill(root, size, unit) for size, root in roots.items() if size}
-        rows: dict[int, dict[str, list[float]]] = {size: {"post": [], "get": []} for size in sizes}
-        peers: dict[str, list[float]] = {"post": [], "get": []}
+        rows: dict[int, dict[str, list[Figures]]] = {size: {"post": [], "get": []} for size in sizes}
+        peers: dict[str, list[Figures]] = {"post": [], "get": []}
         for number in range(rounds):
             for size, root in roots.items():
                 _measure_size(root, size, rows[size], number, seconds, unit)
-            with bare() as port:
-                peers["post"].append(load("post", port, seconds=seconds)["events_per_second"])
-                peers["get"].append(load("get", port, seconds=seconds)["events_per_second"])
+            with bare() as peer:
+                for kind, figures in peers.items():
+                    figures.append(load_of(kind, peer, seconds=seconds))
         largest = roots[max(sizes)]
         return {
             "name": "growth",
@@ -220,9 +224,9 @@ def _measure_size(root: Path, size: int, rates: dict[str, list[float]], number: 
         if size == 0:
             load("batch", server.port, connections=1, events=1_000, seconds=60, warm_up=0, seed=FILL_SEED)
         seed = 10_000 + size * 100 + number
-        rates["post"].append(load("post", server.port, seconds=seconds, seed=seed)["events_per_second"])
+        rates["post"].append(load_of("post", server, seconds=seconds, seed=seed))
         stored = {"seed": FILL_SEED, "seeds": max(1, size), "stored": unit if size else 1_000}
-        rates["get"].append(load("get", server.port, seconds=seconds, **stored)["events_per_second"])
+        rates["get"].append(load_of("get", server, seconds=seconds, **stored))
 
 
 def _memory_and_batch(root: Path, rounds: int, events: int) -> Figures:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 READY_SECONDS = 30.0
+SERVE = ("eventserver", "serve")
 PROJECT = Path(__file__).parents[2]
 
 
@@ -44,12 +45,23 @@ class ServerProcess:
 
     """
 
-    def __init__(self, root: Path, log: Path, *, prefix: Sequence[str] = (), **environment: str) -> None:
-        """Prepare a server, configured as out of the box but for the root, the port and `environment`."""
+    def __init__(
+        self, root: Path, log: Path, *, prefix: Sequence[str] = (), module: Sequence[str] = SERVE, **environment: str
+    ) -> None:
+        """Prepare a server, configured as out of the box but for the root, the port and `environment`.
+
+        Args:
+            root: the data directory.
+            log: the file that takes what it writes.
+            prefix: words of a command that runs it, such as ``taskset``.
+            module: what Python runs, with its arguments.
+            environment: further variables.
+
+        """
         self.root = root
         self.log = log
         self.port = free_port()
-        self._command = [*prefix, sys.executable, "-m", "eventserver", "serve"]
+        self._command = [*prefix, sys.executable, "-m", *module]
         where = {"SMRTFLOW_EVENT_ROOT_DIR": str(root), "SMRTFLOW_SERVER_PORT": str(self.port)}
         self._environment = clean_environment(**{**where, **environment})
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,6 +154,11 @@ class ServerProcess:
     def anonymous_memory(self) -> int:
         """Return RssAnon of all its processes, in bytes."""
         return sum(_anonymous(process) for process in self._processes())
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that its processes have taken since they started."""
+        # The clock of another process, as clock_getcpuclockid(3) gives it.
+        return sum(time.clock_gettime((~int(process.name) << 3) | 2) for process in self._processes())
 
     def _processes(self) -> list[Path]:
         """Return the /proc folders of the process and what it started (one session)."""
