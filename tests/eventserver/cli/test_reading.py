@@ -1,11 +1,13 @@
 """The commands that read the store: events, export, verify. All of them work beside a running server."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backends.base import Event
+from backends.filesystem.index import Index
 from backends.lock import DirectoryLock
 from backends.record import original_of
 from tests.support.command_line import Run, Store
@@ -199,3 +201,20 @@ def test_verify_finds_a_damaged_index(run: Run, root: Path, events: list[Event])
     assert result.exit_code == 1
     assert "index: " in result.stdout
     assert "the index is made anew, and nothing is lost" in result.stdout
+
+
+def test_verify_outlasts_a_merge_of_the_running_server(
+    run: Run, root: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the index that is replaced while it is to be read is no damage."""
+    verify, vanished = Index.verify, [True]
+
+    def verify_later(index: Index) -> Iterator[str]:
+        if vanished:
+            vanished.clear()
+            raise FileNotFoundError
+        return verify(index)
+
+    monkeypatch.setattr(Index, "verify", verify_later)
+    assert run("verify", "--root", root).stdout == "All is well: 3 events.\n"
+    assert vanished == []
