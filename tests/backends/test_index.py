@@ -10,6 +10,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from zlib import crc32
 
@@ -17,11 +18,12 @@ import pytest
 
 from backends.base import Event, Position, Query
 from backends.disk import Disk
-from backends.filesystem.index import Index
+from backends.filesystem.index import Entry, Index
 from backends.filesystem.maintenance import RUNS_TO_MERGE
 from backends.log import LogPosition, Place
 from support.events import AT, OTHER_SYSTEM, SYSTEM, make_event, new_uuid
 from support.faulty_disk import WRITES, FaultyDisk
+from support.index_model import SYSTEMS, UUIDS, IndexModel
 
 MEMORY_ROWS = 20
 BEGINNING = LogPosition(0, 0)
@@ -268,6 +270,39 @@ def test_a_rare_type_is_found_in_a_large_system(directory: Path) -> None:
     backwards = query._replace(descending=True, after=Position(f"2017-02-16T16:36:21.{7000:09}Z", new_uuid()))
     assert [entry.uuid for entry in index.list_entries(backwards, limit=3)] == rare[6:3:-1]
     index.close()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_follow_one_another(index: Index, limit: int, *, descending: bool) -> None:
+    """Going on behind the last entry of a page shows each event exactly once, whichever the list."""
+    model = IndexModel()
+    for number in range(len(UUIDS)):
+        for event, place in model.append([number]):
+            index.add(event, place)
+        index.mark_complete(model.end)
+    for system, kind, version in product([None, *SYSTEMS], [None, "sl_a", "sl_b"], [None, 1, 2]):
+        query = Query(system, kind, version if kind else None, descending=descending)
+        found: list[Entry] = []
+        while page := index.list_entries(query, limit=limit):
+            found += page
+            query = query._replace(after=Position(page[-1].at, page[-1].uuid))
+        assert found == model.select(query._replace(after=None), len(UUIDS))
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_lists_of_a_type_in_a_system_have_every_length(index: Index, *, descending: bool) -> None:
+    """However the events of a type lie among others, a list holds the first ones, as many as asked for."""
+    wanted = []
+    for number in range(300):
+        event_type_id = "sl_wanted" if number * number % 11 in {3, 4} or 100 < number < 120 else "sl_test_event"
+        event = make_event(at=f"2017-02-16T16:36:21.{number:09}Z", event_type_id=event_type_id)
+        index.add(event, place_of(number))
+        wanted += [event.uuid] if event_type_id == "sl_wanted" else []
+    query = Query(smrtlink_id=SYSTEM, event_type_id="sl_wanted", event_type_version=1, descending=descending)
+    for limit in range(1, len(wanted) + 2):
+        found = [entry.uuid for entry in index.list_entries(query, limit=limit)]
+        assert found == wanted[:: -1 if descending else 1][:limit]
 
 
 def test_the_record_is_not_kept(index: Index) -> None:
