@@ -115,8 +115,8 @@ class SchemaRegistry:
             raise
         self._seen = snapshot.digest
         succession = succeed(self.versions, load(snapshot), self._revisions)
-        if any(finding.severity is Severity.ERROR for finding in succession.findings):
-            raise SchemaError(succession.findings)
+        if errors := [finding for finding in succession.findings if finding.severity is Severity.ERROR]:
+            raise SchemaError(errors)
         return Candidate(succession.versions, tuple(succession.findings))
 
     def adopt(self, candidate: Candidate) -> Report:
@@ -160,7 +160,7 @@ class SchemaRegistry:
             except (StoreError, TimeoutError) as error:
                 self._seen = ""
                 message = f"the store could not be made ready, so the old set stays: {str(error) or 'it took too long'}"
-                return Report((*candidate.findings, Finding(Severity.ERROR, str(self._directory), message)))
+                return Report((Finding(Severity.ERROR, str(self._directory), message),))
             return await asyncio.to_thread(self.adopt, candidate)
 
     async def watch(

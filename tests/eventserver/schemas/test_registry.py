@@ -168,15 +168,18 @@ def test_a_version_that_is_gone_is_served_as_it_was(directory: SchemaDirectory, 
 
 
 def test_a_bad_file_leaves_the_set_in_force_and_says_why(directory: SchemaDirectory, start: Start) -> None:
-    """None of the other changes takes force either."""
+    """None of the other changes takes force either, nor is it said to."""
     directory.write(properties=TEXT)
+    directory.write("sl_wider", properties=TEXT)
     registry = start()
     registry.load()
     before = (registry.validators, registry.versions)
+    directory.write("sl_wider", properties=TEXT_OR_NULL)
     directory.write("sl_new")
     directory.write(requierd=["name"])
     report = registry.reload()
     assert not report.adopted
+    assert {finding.subject for finding in report.findings} == {"sl_thing/1.json"}
     assert "'requierd' is not known" in said(report, Severity.ERROR)
     assert (registry.validators, registry.versions) == before
 
