@@ -286,6 +286,7 @@ def test_pages_follow_one_another(index: Index, limit: int, *, descending: bool)
         found: list[Entry] = []
         while page := index.list_entries(query, limit=limit):
             found += page
+            assert len(found) <= len(UUIDS)
             query = query._replace(after=Position(page[-1].at, page[-1].uuid))
         assert found == model.select(query._replace(after=None), len(UUIDS))
 
