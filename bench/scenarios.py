@@ -133,16 +133,17 @@ def single_posts(connections: int, pairs: int, seconds: float) -> Figures:
 
 
 def gets(pairs: int, seconds: float, stored: int) -> Figures:
-    """Alternate GETs by uuid from the server and from the bare application, which returns a constant."""
+    """Alternate GETs by uuid from the server and from the bare application, which returns a constant.
+
+    The server runs all the time and is idle in between: after a start it would first read its log from the disk again.
+    """
     ours, theirs = [], []
-    with fresh_root() as root:
-        with serving(root) as server:
-            load("batch", server.port, connections=4, events=stored, seconds=600, warm_up=0)
+    with fresh_root() as root, serving(root) as server:
+        load("batch", server.port, connections=4, events=stored, seconds=600, warm_up=0)
         for _ in range(pairs):
-            with serving(root) as server:
-                ours.append(load_of("get", server, seconds=seconds, stored=stored))
-            with bare() as server:
-                theirs.append(load_of("get", server, seconds=seconds, stored=stored))
+            ours.append(load_of("get", server, seconds=seconds, stored=stored))
+            with bare() as peer:
+                theirs.append(load_of("get", peer, seconds=seconds, stored=stored))
     return _pairs("get", ours, theirs)
 
 
