@@ -27,7 +27,8 @@ _SHOWN: Final = 20
 _TAKEN: Final = frozenset({"stored", "spooled", "duplicate"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SYSTEM: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
-_TRY_LATER: Final = frozenset({408, 429, 500, 502, 503, 504, 507})
+_STOPPING: Final = frozenset({401, 403, 408, 429, 500, 502, 503, 504, 507})
+"""Answers that say nothing of the event, and that the next one would get too."""
 
 
 class Verdict(NamedTuple):
@@ -156,7 +157,7 @@ async def _accept(intake: Intake, body: bytes, received: str) -> Verdict:
 async def _post(server: RunningServer, body: bytes, received: str) -> Verdict:
     headers = {"Content-Type": "application/json", "Event-Received": received}
     answer = await server.ask("POST", "/api/v1/events", body=body, headers=headers)
-    if answer.status in _TRY_LATER:
+    if answer.status in _STOPPING:
         msg = f"stopped: {answer.problem}. Run it again to go on; what is stored is not stored twice"
         raise CommandFailed(msg)
     if answer.status in {200, 201}:
