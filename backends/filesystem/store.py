@@ -40,7 +40,7 @@ READERS: Final = 4
 TIMEOUT: Final = 10.0
 TAIL_BLOCK: Final = 500
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
-_TOKEN: Final = re.compile(r"([0-9]{1,10})-([0-9]{1,20})")
+_TOKEN: Final = re.compile(r"([1-9][0-9]{0,9})-([1-9][0-9]{0,19})")
 
 
 Result = TypeVar("Result")
@@ -129,7 +129,7 @@ class FilesystemStore(EventStore):
 
     async def tail(self, token: str | None = None) -> AsyncIterator[Arrival]:  # noqa: D102
         self._require_open()
-        lines = self.log.scan(_parse_token(token))
+        lines = self.log.scan(BEGINNING if token is None else await self._in_thread(self._position_of, token))
         while block := await self._in_thread(self._read_block, lines):
             for place, event in block:
                 if event is not None:
@@ -185,6 +185,17 @@ class FilesystemStore(EventStore):
         record = self._reader.first_cached(uuid, places)
         return record if record is not None else await self._in_thread(self._reader.first, uuid, places)
 
+    def _position_of(self, token: str) -> LogPosition:
+        """Return the end of the line that a token stands for."""
+        match = _TOKEN.fullmatch(token)
+        if match is not None:
+            number, offset = int(match[1]), int(match[2])
+            valid = next((segment.valid for segment in self.log.segments() if segment.number == number), 0)
+            if 0 < offset <= valid and self.log.read(Place(number, offset - 1, 1)) == b"\n":
+                return LogPosition(number, offset)
+        msg = f"not a token of this store: {token[:40]!r}"
+        raise ValueError(msg)
+
     def _read_block(self, lines: Iterator[tuple[Place, bytes]]) -> list[tuple[Place, Event | None]]:
         return [(place, self._reader.event(place, line)) for place, line in islice(lines, TAIL_BLOCK)]
 
@@ -212,13 +223,3 @@ class FilesystemStore(EventStore):
         except OSError as error:
             msg = f"the data directory can't be read: {error.strerror}"
             raise StoreUnavailable(msg) from error
-
-
-def _parse_token(token: str | None) -> LogPosition:
-    if token is None:
-        return BEGINNING
-    match = _TOKEN.fullmatch(token)
-    if match is None:
-        msg = f"not a token of this store: {token!r}"
-        raise ValueError(msg)
-    return LogPosition(int(match[1]), int(match[2]))
