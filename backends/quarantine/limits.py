@@ -58,14 +58,18 @@ class Limits:
         return excess_bytes > 0 or excess_entries > 0
 
     async def expire(self, now: int) -> None:
-        """Evict what came last too long before ``now`` (microseconds since 1970).
+        """Evict what came last, and was kept, too long before ``now`` (microseconds since 1970).
+
+        What an import refuses came long ago and is kept only now (the sequence tells when): it gets its days too.
 
         Raises:
             StorageFull, StoreUnavailable: what was evicted can't be written down.
 
         """
         rows = await asyncio.to_thread(self._evictable)
-        await self._drop(rows[self._ledger.directory.last[rows] < now - self._max_age])
+        directory = self._ledger.directory
+        newest = np.maximum(directory.last[rows], directory.sequence[rows])
+        await self._drop(rows[newest < now - self._max_age])
 
     def _evictable(self) -> Rows:
         directory = self._ledger.directory

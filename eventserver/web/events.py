@@ -1,6 +1,7 @@
 """Events over HTTP: take one, give one back."""
 
 import re
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from backends.record import original_of
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import read_body, require_json
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
+from eventserver.web.operators import require_operator
 from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer
 
 _IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
@@ -29,13 +31,34 @@ async def post_event(request: web.Request) -> web.StreamResponse:
     app = request.app
     settings = app[SETTINGS]
     body = await read_body(request, limit=settings.event_max_event_bytes, seconds=settings.event_body_timeout_seconds)
-    status, uuid, original = await app[INTAKE].accept(body, peer=request.remote or "")
+    status, uuid, original = await app[INTAKE].accept(body, peer=request.remote or "", received=_received(request))
     code = 200 if status is Status.DUPLICATE else 201
     if len(original) > LARGE_ANSWER:
         return json_answer(
             original, status=code, headers={"Location": f"/api/v1/events/{uuid}", "Event-Status": status}
         )
     return WholeAnswer(code, original, f"Location: /api/v1/events/{uuid}\r\nEvent-Status: {status}\r\n")
+
+
+def _received(request: web.Request) -> str | None:
+    """Return the moment of arrival that an operator tells in ``Event-Received`` (`eventserver import` does), or None.
+
+    Raises:
+        Refusal: ``invalid_parameter``, or it is no operator who tells it.
+
+    """
+    moment = request.headers.get("Event-Received")
+    if moment is None:
+        return None
+    require_operator(request)
+    try:
+        told = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: DTZ007 - it is in UTC, as the Z says
+    except ValueError:
+        told = None
+    if told is None or f"{told.isoformat(timespec='microseconds')}Z" != moment:
+        detail = f"Event-Received {moment[:40]!r} should be a moment such as 2026-11-24T11:22:33.123456Z."
+        raise Refusal(Code.INVALID_PARAMETER, detail)
+    return moment
 
 
 async def get_event(request: web.Request) -> web.StreamResponse:

@@ -149,7 +149,6 @@ def test_beside_a_running_server_it_goes_through_the_server(run: Run, root: Path
         assert run("import", tree, "--root", root).stdout == "201 files: 200 duplicate, 1 unknown_event_type\n"
 
 
-@pytest.mark.xfail(reason="POST /api/v1/events does not take Event-Received from operators yet")
 def test_beside_a_running_server_the_time_of_the_file_is_kept(run: Run, root: Path, tree: Path, tmp_path: Path) -> None:
     """The command tells it in a header that the server takes from operators."""
     uuid = put(tree)
