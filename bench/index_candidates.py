@@ -9,6 +9,7 @@ SIGBUS; RocksDB without its log, flushed after each batch, with a Bloom filter.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -27,7 +28,7 @@ from typing import Any
 
 from backends.base import Event, Position, Query
 from backends.disk import Disk
-from backends.filesystem.index import MEMORY_ROWS, Index
+from backends.filesystem.index import Index
 from backends.filesystem.memory_table import MemoryTable
 from backends.filesystem.rows import BY_SYSTEM, BY_TIME, BY_TYPE, make_rows, pack_instants, pack_uuids, sort_rows
 from backends.log import LogPosition, Place
@@ -92,10 +93,10 @@ class Ours(Candidate):
             time.sleep(0.001)
 
     def settle(self) -> None:
-        """Wait for the thread."""
-        before = None
-        while before != (before := self.index.statistics()) or before.memory_rows > MEMORY_ROWS:
-            time.sleep(1)
+        """Wait until the thread has nothing more to do."""
+        state: object = None
+        while state != (state := (self.index.statistics(), size_of(self.directory))):
+            time.sleep(2)
 
     def page(self, query: Query) -> int:
         """As the store does."""
@@ -299,6 +300,15 @@ def events(rows: int) -> Iterator[tuple[Event, Place]]:
         )
 
 
+def size_of(directory: Path) -> int:
+    """Return the bytes of all files in a directory."""
+    size = 0
+    for path in directory.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a run that was merged
+            size += path.stat().st_size if path.is_file() else 0
+    return size
+
+
 def anonymous_megabytes() -> float:
     """Return this process' anonymous resident memory."""
     status = Path("/proc/self/status").read_text()
@@ -365,7 +375,7 @@ def measure(name: str, rows: int, directory: Path) -> dict[str, float]:
         "middle page by system, ms": milliseconds(candidate, Query(smrtlink_id=SYSTEMS[7], after=position)),
         "middle page by type, ms": milliseconds(candidate, Query(event_type_id="sl_job_metrics", after=position)),
         "middle page by time, ms": milliseconds(candidate, Query(after=position)),
-        "bytes a row": sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / rows,
+        "bytes a row": size_of(directory) / rows,
         "anonymous memory, MB, peak": peak,
     }
     if isinstance(candidate, Ours):
