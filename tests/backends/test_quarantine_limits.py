@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.errors import StorageFull
@@ -139,6 +139,7 @@ async def test_the_same_bytes_for_ever_do_not_fill_the_disk() -> None:
 ENTRIES = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 50)), max_size=30)
 
 
+@settings(deadline=None)
 @given(ENTRIES, st.integers(-5, 500))
 def test_victims_come_from_the_largest_groups(entries: list[tuple[int, int]], excess: int) -> None:
     """Enough goes, or all; no group that lost something was smaller than one that did not; the oldest go first."""
@@ -171,6 +172,7 @@ def test_victims_come_from_the_largest_groups(entries: list[tuple[int, int]], ex
 KEYS = [bytes([number % 7]) * 8 + number.to_bytes(8) for number in range(40)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 39)), max_size=200))
 def test_the_directory_is_a_dictionary(changes: Sequence[tuple[bool, int]]) -> None:
     """Whatever is inserted and removed, each entry that is here is found, and no other."""

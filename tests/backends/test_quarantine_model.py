@@ -12,11 +12,14 @@ from random import Random
 import pytest
 
 from backends.errors import StoreError
-from backends.quarantine import Filter, Quarantine, Refused
+from backends.log import LogPosition
+from backends.quarantine import Filter, Quarantine, Refused, ledger
+from backends.quarantine.tidier import Tidier
 from support.fake_disk import CHANGES, FakeDisk
 
 DIRECTORY = Path("/data/quarantine")
-SEGMENT_BYTES = 2500
+MOMENT = "2026-11-24T11:22:33.123456Z"
+SEGMENT_BYTES = 5000
 
 
 class Model:
@@ -48,7 +51,7 @@ class Model:
     async def keep(self) -> None:
         """Keep some, among them such as are there already."""
         chosen = self.choose()
-        refused = [Refused(self.bodies[number], "code", "", "2026-11-24T11:22:33.123456Z") for number in chosen]
+        refused = [Refused(self.bodies[number], "code", "", MOMENT) for number in chosen]
         try:
             ids = await self.quarantine.keep_many(refused)
         except StoreError:
@@ -128,13 +131,15 @@ class Model:
 
 
 @pytest.mark.parametrize("seed", range(30))
-async def test_nothing_is_lost_and_nothing_comes_back(seed: int) -> None:
+async def test_nothing_is_lost_and_nothing_comes_back(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep, drop, compact, break the disk, restart and cut the power, in any order."""
+    # Small steps, so that a compaction is often broken off in the middle of a segment.
+    monkeypatch.setattr(ledger, "_COPY_BYTES", 300)
     model = Model(seed)
     # An id is made of code and body, so it is known even if the first attempt to keep it fails.
     async with Quarantine(DIRECTORY, disk=FakeDisk()) as quarantine:
         for number, body in enumerate(model.bodies):
-            model.ids[number] = await quarantine.keep(Refused(body, "code", "", "2026-11-24T11:22:33.123456Z"))
+            model.ids[number] = await quarantine.keep(Refused(body, "code", "", MOMENT))
     await model.open()
     works = [model.keep, model.drop, model.tidy, model.break_the_disk, model.restart, model.lose_power]
     for work in model.random.choices(works, [8, 6, 4, 1, 1, 2], k=60):
@@ -144,25 +149,62 @@ async def test_nothing_is_lost_and_nothing_comes_back(seed: int) -> None:
     await model.quarantine.__aexit__(None, None, None)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_compaction_that_was_broken_off_brings_nothing_back(
+    restarts: bool,  # noqa: FBT001 - a case of the test
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entry has two lines then, and stays dropped when the newer one and the drop itself are compacted away."""
+    monkeypatch.setattr(ledger, "_COPY_BYTES", 1)
+    monkeypatch.setattr(Tidier, "start", lambda _: None)
+    disk = FakeDisk()
+    quarantine = await Quarantine(DIRECTORY, disk=disk, segment_bytes=5000).__aenter__()
+    first, *_ = await quarantine.keep_many([Refused(b"%d" % number, "code", "", MOMENT) for number in range(9)])
+    await quarantine.keep(Refused(b"a" * 4500, "full", "", MOMENT))
+    await quarantine._open.ledger.carry(LogPosition(1, 0))
+    assert segment_of(quarantine, first) == 3
+    if restarts:
+        await quarantine.__aexit__(None, None, None)
+        quarantine = await Quarantine(DIRECTORY, disk=disk, segment_bytes=5000).__aenter__()
+    await quarantine.keep(Refused(b"b" * 4500, "full", "", MOMENT))
+    assert await quarantine.drop([first]) == 1
+    await quarantine.keep(Refused(b"c" * 4500, "full", "", MOMENT))
+    for number in (3, 4):
+        position: LogPosition | None = LogPosition(number, 0)
+        while position is not None:
+            position = await quarantine._open.ledger.carry(position)
+        assert await quarantine._open.ledger.space.remove(number)
+    await quarantine.__aexit__(None, None, None)
+    async with Quarantine(DIRECTORY, disk=disk) as quarantine:
+        assert await quarantine.get(first) is None
+        assert len((await quarantine.find(Filter(code="code"))).entries) == 8
+
+
 async def test_dropping_frees_the_disk() -> None:
     """When all is dropped, what is left is one small file; when half is dropped, the files shrink too."""
     disk = FakeDisk()
     async with Quarantine(DIRECTORY, disk=disk, segment_bytes=10_000) as quarantine:
         ids = await quarantine.keep_many(
-            [Refused(b"x" * 500 + b"%d" % number, "code", "", "2026-11-24T11:22:33.123456Z") for number in range(200)]
+            [Refused(b"x" * 500 + b"%d" % number, "code", "", MOMENT) for number in range(200)]
         )
         # One group goes into one segment; the next one begins another.
         full = sum(len(text) for text in disk.contents().values())
         assert full > 100_000
-        await quarantine.keep(Refused(b"y", "code", "", "2026-11-24T11:22:33.123456Z"))
+        await quarantine.keep(Refused(b"y", "code", "", MOMENT))
         await quarantine.drop(ids[::2])
         await tidy_up(quarantine)
         half = sum(len(text) for text in disk.contents().values())
         assert half < full * 0.6
         await quarantine.drop_all(Filter())
-        await quarantine.keep(Refused(b"z", "code", "", "2026-11-24T11:22:33.123456Z"))
+        await quarantine.keep(Refused(b"z", "code", "", MOMENT))
         await tidy_up(quarantine)
         assert sum(len(text) for text in disk.contents().values()) < 12_000
+
+
+def segment_of(quarantine: Quarantine, id_: str) -> int:
+    """Return the segment in which the line of an entry stands."""
+    parts = quarantine._open
+    return parts.ledger.directory.place(parts.reader.row_of(id_)).segment
 
 
 async def tidy_up(quarantine: Quarantine) -> None:
