@@ -10,7 +10,7 @@ from backends.equality import same_content
 from backends.errors import StoreClosed, StoreUnavailable
 from backends.filesystem.flight import Flight
 from backends.filesystem.index import Index
-from backends.log import AppendLog, LogPosition, Place
+from backends.log import AppendLog, LogPosition, Place, translate_os_error
 from backends.record import original_of
 
 _LARGE_RECORD: Final = 64 * 1024
@@ -43,7 +43,7 @@ class Admission:
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Do what ``EventStore.put`` promises."""
         if self._index.is_behind:
-            await self._wait_for_index()
+            await self.wait_for_index()
         if len(events) == 1 and (flight := self._join_flight(events[0])):
             # Nearly every put is one new event: it needs none of what follows.
             if error := await flight.wait():
@@ -146,13 +146,21 @@ class Admission:
         for event in events:
             del in_flight[event.uuid]
 
-    async def _wait_for_index(self) -> None:
+    async def wait_for_index(self) -> None:
+        """Return when the index takes more events; what it keeps in memory is bounded.
+
+        Raises:
+            StorageFull, StoreUnavailable: it can't be written.
+
+        """
         try:
             async with asyncio.timeout(self._timeout):
                 await self._index.wait_until_caught_up()
         except TimeoutError:
             msg = f"the index can't be written: {self._index.problem or 'it is behind'}"
             raise StoreUnavailable(msg) from None
+        except OSError as error:
+            raise translate_os_error(error) from error
 
 
 async def _judge(event: Event, record: bytes) -> Outcome:

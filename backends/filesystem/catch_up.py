@@ -31,6 +31,10 @@ def catch_up(
         read_only: open the index beside its owner; what is added stays in memory.
         progress: told how far it is, if there is something to add.
 
+    Raises:
+        OSError: there is more to add than memory may hold, and the index can't be written.
+        StoreUnavailable: the log can't be read.
+
     """
     start = index.open(read_only=read_only)
     if start > log.end:
@@ -44,6 +48,7 @@ def catch_up(
         event = reader.event(place, line)
         if event is not None:
             while index.is_behind and not read_only:
+                index.raise_failure()
                 time.sleep(_PAUSE_SECONDS)
             index.add(event, place)
             index.mark_complete(LogPosition(place.segment, place.offset + place.length + 1))

@@ -205,9 +205,21 @@ class Index:
         return len(snapshot.frozen) + len(snapshot.packed) >= _MOST_WAITING or len(snapshot.frozen) >= _MOST_FROZEN
 
     async def wait_until_caught_up(self) -> None:
-        """Return when it is not behind; without end while the disk is full, so the caller sets a time limit."""
-        while self.is_behind:  # noqa: ASYNC110 - another thread catches up; waiting is rare, to wake it would be more work
+        """Return when it is not behind; raise the ``OSError`` of an attempt that fails meanwhile. Needs a time limit."""
+        maintenance = self._maintenance
+        if maintenance is None or not self.is_behind:
+            return
+        failures = maintenance.failures
+        maintenance.retry()
+        while self.is_behind:
+            if maintenance.failures != failures and maintenance.error is not None:
+                raise maintenance.error
             await asyncio.sleep(_POLL_SECONDS)
+
+    def raise_failure(self) -> None:
+        """Raise the ``OSError`` of the last attempt to write, if that failed."""
+        if self._maintenance is not None and self._maintenance.problem and self._maintenance.error is not None:
+            raise self._maintenance.error
 
     def statistics(self) -> IndexStatistics:
         """Return figures for metrics."""

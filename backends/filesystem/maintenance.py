@@ -59,6 +59,9 @@ class Maintenance:
     ) -> None:
         self.problem: str | None = None
         """Why the last attempt to write failed, in plain words; None when it did not."""
+        self.error: OSError | None = None
+        """The error of the last attempt that failed."""
+        self.failures = 0
         self.flushes = 0
         self.merges = 0
         self._directory = directory
@@ -102,6 +105,11 @@ class Maintenance:
 
     def wake(self) -> None:
         """Tell the thread that there is work."""
+        self._wake.set()
+
+    def retry(self) -> None:
+        """Try again at once what failed."""
+        self._retry_at = 0.0
         self._wake.set()
 
     def stop(self) -> None:
@@ -152,10 +160,12 @@ class Maintenance:
         try:
             return self._step(merging=True)
         except OSError as error:
+            self.error = error
             return self._fail(f"the index can't be written: {error}")
 
     def _fail(self, problem: str) -> bool:
         self.problem = problem
+        self.failures += 1
         self._delay = min(max(_FIRST_DELAY_SECONDS, self._delay * 2), _LAST_DELAY_SECONDS)
         self._retry_at = time.monotonic() + self._delay
         self._give_up()

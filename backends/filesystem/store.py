@@ -141,9 +141,7 @@ class FilesystemStore(EventStore):
             msg = f"less than {LEAST_FREE_BYTES} bytes are free on the disk"
             raise StorageFull(msg)
         await self.log.probe()
-        if self.index.is_behind:
-            msg = f"the index can't be written: {self.index.problem or 'it is behind'}"
-            raise StoreUnavailable(msg)
+        await self._admission.wait_for_index()
 
     def statistics(self) -> list[Statistic]:  # noqa: D102
         index = self.index.statistics()

@@ -224,7 +224,7 @@ async def test_only_the_tail_is_read_again_after_a_crash(root: Path, tmp_path: P
         for event in events:
             await store.put([event])
         async with asyncio.timeout(20):
-            while figure(store, "index_memory_rows") > 16:
+            while figure(store, "index_memory_rows") > 16:  # noqa: ASYNC110 - a thread writes it; there is no event
                 await asyncio.sleep(0.01)
         await asyncio.to_thread(shutil.copytree, root, tmp_path / "killed")
     told: list[int] = []
@@ -412,6 +412,44 @@ async def test_a_disk_that_is_full_from_the_start(root: Path) -> None:
         more = make_event()
         assert (await store.put([more]))[0].status is Status.STORED
         await assert_holds(store, [*events, more])
+
+
+async def test_a_full_disk_without_an_index(root: Path) -> None:
+    """When an index must be made and there is no room for it, opening says so instead of waiting for ever."""
+    events = some(55)
+    async with opened(root) as store:
+        await store.put(events)
+    remove_index(root)
+    disk = FaultyDisk()
+    disk.fail({"write"}, error=errno.ENOSPC)
+    with pytest.raises(StorageFull):
+        await FilesystemStore(root, disk=disk, memory_rows=8).__aenter__()
+    disk.mend()
+    async with opened(root, disk) as store:
+        await assert_holds(store, events)
+
+
+async def test_a_disk_that_is_too_full_for_the_index(root: Path) -> None:
+    """Where only the index finds no room, puts go on until memory has its fill, then they say that the disk is full."""
+    disk = FaultyDisk()
+    stored: list[Event] = []
+    async with opened(root, disk) as store:
+        disk.fail({"rename"}, error=errno.ENOSPC)
+        for event in some(59):
+            try:
+                await store.put([event])
+            except StorageFull:
+                break
+            stored.append(event)
+        assert 8 < len(stored) < 59
+        with pytest.raises(StorageFull):
+            await store.ping()
+        await assert_holds(store, stored)
+        disk.mend()
+        await store.ping()
+        stored.append(make_event())
+        await store.put(stored)
+        await assert_holds(store, stored)
 
 
 async def test_little_room_is_said_before_a_write_fails(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
