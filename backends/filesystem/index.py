@@ -205,7 +205,7 @@ class Index:
         return len(snapshot.frozen) + len(snapshot.packed) >= _MOST_WAITING or len(snapshot.frozen) >= _MOST_FROZEN
 
     async def wait_until_caught_up(self) -> None:
-        """Return when it is not behind; raise the ``OSError`` of an attempt that fails meanwhile. Needs a time limit."""
+        """Return when it is not behind; an attempt that fails meanwhile raises its ``OSError``. Set a time limit."""
         maintenance = self._maintenance
         if maintenance is None or not self.is_behind:
             return
