@@ -36,17 +36,17 @@ class Admission:
         self._read_first = read_first
         self._timeout = timeout
         self._in_flight: dict[str, Flight] = {}
-        self._boarding: Flight | None = None
+        self._boarding = Flight(self._landed, 0)
         """Where single events of this turn of the loop go together: that costs each a third of a flight of its own."""
         self._under_way: set[asyncio.Task[list[Outcome]]] = set()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Do what ``EventStore.put`` promises."""
-        if self._index.is_behind:
+        if self._boarding.taken and self._index.is_behind:
             await self.wait_for_index()
         if len(events) == 1 and (flight := self._join_flight(events[0])):
             # Nearly every put is one new event: it needs none of what follows.
-            if error := await flight.wait():
+            if error := await flight.landing():
                 raise type(error)(str(error))
             return [_STORED]
         # A task of its own, so that closing can wait for it, and a caller that is cancelled leaves nothing half done.
@@ -74,7 +74,7 @@ class Admission:
         examined: dict[int, Sequence[Place]] = {}
         while undecided:
             flight, others, known = self._take_off(events, undecided, examined)
-            if flight.events and (error := await flight.wait()):
+            if flight.events and (error := await flight.landing()):
                 raise type(error)(str(error))
             undecided = [number for number, _ in others]
             for number in known:
@@ -84,7 +84,7 @@ class Admission:
                 else:
                     outcomes[number] = await _judge(events[number], record)
             for _, other in others:
-                if (error := await other.wait()) and not other.landed:
+                if (error := await other.landing()) and not other.landed:
                     raise type(error)(str(error))
             undecided.sort()
         return outcomes
@@ -126,7 +126,7 @@ class Admission:
         if uuid in self._in_flight or self._index.find_places(uuid):
             return None
         flight = self._boarding
-        if flight is None or not flight.is_boarding:
+        if flight.taken:
             flight = Flight(self._landed, time.monotonic() + self._timeout)
             flight.take_off(self._log)
             self._boarding = flight

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from backends.base import Event
 from backends.errors import StoreError, StoreUnavailable
 from backends.log import AppendLog, Place, Submission
+
+_LEFT: Final = Submission((), lambda _places, _error: None)
+_LEFT.taken = True
 
 
 class Flight:
@@ -21,7 +25,7 @@ class Flight:
 
     def __init__(self, landed: Callable[[Sequence[Event], Sequence[Place]], None], deadline: float) -> None:
         self._landed = landed
-        self._submission: Submission | None = None
+        self._submission = _LEFT
         self.deadline = deadline
         self.events: list[Event] = []
         self.records: list[bytes] = []
@@ -29,9 +33,9 @@ class Flight:
         self.waiting: list[asyncio.Future[StoreError | None]] = []
 
     @property
-    def is_boarding(self) -> bool:
-        """Whether further events may be added."""
-        return self._submission is not None and not self._submission.taken
+    def taken(self) -> bool:
+        """Whether it has left (or was never sent): no further event may join."""
+        return self._submission.taken
 
     def take_off(self, log: AppendLog) -> None:
         """Send the events into the log.
@@ -46,13 +50,14 @@ class Flight:
         """Let everybody go on who waits: what becomes of the events is not known yet."""
         self._tell(StoreUnavailable("the disk has not answered in time"))
 
-    async def wait(self) -> StoreError | None:
-        """Return when it has landed, with the error if it failed; cancelling one who waits cancels nobody else."""
-        if self.landed:
-            return None
+    def landing(self) -> asyncio.Future[StoreError | None]:
+        """Return a future of its own for one who waits: the error if it failed, else None."""
         future: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
-        self.waiting.append(future)
-        return await future
+        if self.landed:
+            future.set_result(None)
+        else:
+            self.waiting.append(future)
+        return future
 
     def _land(self, places: Sequence[Place], error: StoreError | None) -> None:
         """Make the events visible, or forget them; then let everybody go on who waits."""

@@ -37,7 +37,7 @@ async def post_event(request: web.Request) -> web.StreamResponse:
         return json_answer(
             original, status=code, headers={"Location": f"/api/v1/events/{uuid}", "Event-Status": status}
         )
-    return WholeAnswer(code, original, f"Location: /api/v1/events/{uuid}\r\nEvent-Status: {status}\r\n")
+    return WholeAnswer(code, original, f"Location: /api/v1/events/{uuid}\r\nEvent-Status: {status.value}\r\n")
 
 
 def _received(request: web.Request) -> str | None:
