@@ -137,12 +137,11 @@ class Admission:
 
     def _landed(self, events: Sequence[Event], places: Sequence[Place]) -> None:
         """Take what is synced into the index (no places: it failed), so that everybody sees it."""
-        in_flight, add = self._in_flight, self._index.add
-        for event, place in zip(events, places, strict=False):
-            add(event, place)
         if places:
+            self._index.add_all(events, places)
             segment, offset, length = places[-1]
             self._index.mark_complete(LogPosition(segment, offset + length + 1))
+        in_flight = self._in_flight
         for event in events:
             del in_flight[event.uuid]
 

@@ -128,18 +128,23 @@ class Index:
         self._start(self._new_manifest(), [])
 
     def add(self, event: Event, place: Place) -> None:
-        """Add an event that is durable in the log; it is found from now on.
+        """Add an event that is durable in the log, as ``add_all`` does."""
+        self.add_all((event,), (place,))
+
+    def add_all(self, events: Sequence[Event], places: Sequence[Place]) -> None:
+        """Add events that are durable in the log; they are found from now on.
 
         Args:
-            event: its keys are kept, its record is not. Event types are few: each new one is remembered for good.
-            place: of its record. Of several with one uuid the newest place is found first and listed.
+            events: their keys are kept, their records are not. Event types are few: a new one is remembered for good.
+            places: of their records. Of several with one uuid the newest place is found first and listed.
 
         """
-        event_type = self._event_types.get((event.event_type_id, event.event_type_version))
-        if event_type is None:
-            event_type = len(self._event_types)
-            self._event_types[event.event_type_id, event.event_type_version] = event_type
-        self._memory.add(event, event_type, place)
+        known = self._event_types
+        keys = [(event.event_type_id, event.event_type_version) for event in events]
+        for key in keys:
+            if key not in known:
+                known[key] = len(known)
+        self._memory.add_all(events, [known[key] for key in keys], places)
 
     def mark_complete(self, position: LogPosition) -> None:
         """Tell that everything before a position was added; here a memory table ends when it is full.

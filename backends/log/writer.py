@@ -5,6 +5,8 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate, repeat
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -14,6 +16,7 @@ from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.log.segments import Place, Recovered, Segment, make_marker, segment_path
 from backends.statistics import Histogram, Statistic
 
+_make_place: Final = partial(tuple.__new__, Place)
 _OUT_OF_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Done = Callable[[Sequence[Place], StoreError | None], None]
@@ -87,12 +90,10 @@ class Group:
             if self.segment is None:
                 submission.done((), self.error)
                 continue
-            number, offset, places = self.segment.number, self.offset, []
-            for line in submission.lines:
-                length = len(line)
-                places.append(Place(number, offset, length))
-                offset += length + 1
-            self.offset = offset
+            lengths = [len(line) for line in submission.lines]
+            *offsets, self.offset = accumulate((length + 1 for length in lengths), initial=self.offset)
+            # The named tuple's own constructor would be a fifth of what an event of a batch costs in here.
+            places = list(map(_make_place, zip(repeat(self.segment.number), offsets, lengths, strict=False)))
             submission.done(places, None)
 
 
