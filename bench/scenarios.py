@@ -225,9 +225,22 @@ def _measure_size(root: Path, size: int, rates: dict[str, list[float]], number: 
         if size == 0:
             load("batch", server.port, connections=1, events=1_000, seconds=60, warm_up=0, seed=FILL_SEED)
         seed = 10_000 + size * 100 + number
+        _warm(root)
         rates["post"].append(load_of("post", server, seconds=seconds, seed=seed))
         stored = {"seed": FILL_SEED, "seeds": max(1, size), "stored": unit if size else 1_000}
         rates["get"].append(load_of("get", server, seconds=seconds, **stored))
+
+
+def _warm(root: Path) -> None:
+    """Read all files, so that the page cache holds them as it does when a server has run for a while.
+
+    A start drops the newest segment from the cache, to see what the disk really has.
+    """
+    for path in root.rglob("*"):
+        if path.is_file():
+            with path.open("rb", buffering=0) as file:
+                while file.read(MILLION):
+                    pass
 
 
 def _memory_and_batch(root: Path, rounds: int, events: int) -> Figures:
