@@ -21,7 +21,7 @@ from backends.errors import InvalidStoreURL, StoreClosed
 from backends.record import original_of
 
 
-def from_url(url: str, *, root: Path, read_only: bool) -> "MemoryStore":  # noqa: ARG001 - no directory, nobody beside it
+def from_url(url: str, *, root: Path, read_only: bool, timeout: float) -> "MemoryStore":  # noqa: ARG001 - needs none
     """Make the store of ``memory:``.
 
     Raises:

@@ -55,7 +55,9 @@ async def _schemas(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _store(app: web.Application) -> AsyncIterator[None]:
-    async with open_store(app[SETTINGS].event_store, root=app[SETTINGS].event_root_dir) as store:
+    settings = app[SETTINGS]
+    timeout = settings.event_store_timeout_seconds
+    async with open_store(settings.event_store, root=settings.event_root_dir, timeout=timeout) as store:
         await store.prepare(app[REGISTRY].schemas)
         app[STORE] = store
         yield
@@ -72,7 +74,13 @@ async def _quarantine(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _intake(app: web.Application) -> AsyncIterator[None]:
-    app[INTAKE] = Intake(store=app[STORE], registry=app[REGISTRY], quarantine=app[QUARANTINE], counters=app[COUNTERS])
+    app[INTAKE] = Intake(
+        store=app[STORE],
+        registry=app[REGISTRY],
+        quarantine=app[QUARANTINE],
+        counters=app[COUNTERS],
+        timeout=app[SETTINGS].event_store_timeout_seconds,
+    )
     yield
 
 

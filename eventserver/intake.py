@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from backends.base import Event, EventStore, Status
+from backends.errors import StoreUnavailable
 from backends.quarantine import Quarantine, Refused
 from backends.record import finish_record, original_of
 from eventserver.counters import OTHER_TYPE, Counters
@@ -50,16 +51,24 @@ class Intake:
         registry: the schemas in force; asked anew for each event, so a reload takes force at once.
         quarantine: where refused bodies go; open.
         counters: counts every outcome.
+        timeout: seconds that the quarantine may take.
 
     """
 
     def __init__(
-        self, *, store: EventStore, registry: SchemaRegistry, quarantine: Quarantine, counters: Counters
+        self,
+        *,
+        store: EventStore,
+        registry: SchemaRegistry,
+        quarantine: Quarantine,
+        counters: Counters,
+        timeout: float,
     ) -> None:
         self.store = store
         self.counters = counters
         self._registry = registry
         self._quarantine = quarantine
+        self._timeout = timeout
 
     async def accept(self, body: bytes, *, peer: str, received: str | None = None) -> Receipt:
         """Take one event; when this returns it is durable.
@@ -124,7 +133,12 @@ class Intake:
             StoreError: they could not be kept, so they must not be refused either.
 
         """
-        await self._quarantine.keep_many(bodies)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._quarantine.keep_many(bodies)
+        except TimeoutError:
+            msg = "the quarantine has not answered in time"
+            raise StoreUnavailable(msg) from None
 
     def count_refusal(self, refusal: Refusal) -> None:
         """Count one event that was not taken."""

@@ -9,7 +9,7 @@ from backends.filesystem.store import FilesystemStore
 __all__ = ["FilesystemStore", "from_url"]
 
 
-def from_url(url: str, *, root: Path, read_only: bool) -> FilesystemStore:
+def from_url(url: str, *, root: Path, read_only: bool, timeout: float) -> FilesystemStore:
     """Make the store of ``file:`` (under ``root``) or ``file:///another/root``.
 
     Raises:
@@ -20,4 +20,4 @@ def from_url(url: str, *, root: Path, read_only: bool) -> FilesystemStore:
     if parts.netloc or parts.query or parts.fragment:
         msg = f"{url!r} should be file: or file:///absolute/directory"
         raise InvalidStoreURL(msg)
-    return FilesystemStore(Path(unquote(parts.path)) if parts.path else root, read_only=read_only)
+    return FilesystemStore(Path(unquote(parts.path)) if parts.path else root, read_only=read_only, timeout=timeout)

@@ -236,8 +236,9 @@ class AppendLog:
     def _group_done(self, group: Group) -> None:
         """Tell the waiters of this group, then let the next one go."""
         self.failing = group.segment is None
-        if group.segment is not None:
-            self._segments[group.segment.number] = group.segment
+        for segment in (group.segment, group.abandoned):
+            if segment is not None:
+                self._segments[segment.number] = segment
         group.tell()
         if self._pending.submissions:
             # Not at once: what this turn of the loop still brings would make a group of its own, of one line or two.

@@ -74,7 +74,7 @@ class Submission:
 class Group:
     """What shares one write and one sync."""
 
-    __slots__ = ("error", "offset", "segment", "submissions")
+    __slots__ = ("abandoned", "error", "offset", "segment", "submissions")
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
@@ -82,6 +82,8 @@ class Group:
         """Where it was written, valid up to the group's end; None when that failed."""
         self.offset = 0
         """Where in the segment it begins."""
+        self.abandoned: Segment | None = None
+        """The segment that its failure ended, with what of it counts."""
         self.error: StoreError | None = None
 
     def tell(self) -> None:
@@ -151,10 +153,10 @@ class LogWriter:
                 self._write(group)
             except OSError as error:
                 group.error = translate_os_error(error)
-                self._abandon_segment()
+                self._abandon_segment(group)
             except Exception as error:  # noqa: BLE001 - all senders wait for this thread: it lives on, whatever it met
                 group.error = StoreUnavailable(f"the log could not be written: {type(error).__name__}")
-                self._abandon_segment()
+                self._abandon_segment(group)
             self._finished(group)
         if self._descriptor >= 0:
             self._disk.close(self._descriptor)
@@ -207,11 +209,12 @@ class LogWriter:
         self._current = Segment(self._last_number, path, len(marker))
         return self._current
 
-    def _abandon_segment(self) -> None:
+    def _abandon_segment(self, group: Group) -> None:
         """After a failed write or sync nothing more goes into this segment, and the next one says how much counts."""
         self._statistics.failed_groups += 1
         if self._current is not None:
             self._unmarked[self._current.number] = self._current.valid
+            group.abandoned = self._current
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 self._disk.close(self._descriptor)

@@ -158,6 +158,15 @@ class Quarantine:
         """
         return await self._writable.keeper.keep(refused)
 
+    async def ping(self) -> None:
+        """Return when something could be kept now.
+
+        Raises:
+            StorageFull, StoreUnavailable: it could not.
+
+        """
+        await self._writable.ledger.log.probe()
+
     async def find(
         self, condition: Filter = EVERYTHING, *, limit: int = 100, cursor: str | None = None, oldest_first: bool = False
     ) -> Page:

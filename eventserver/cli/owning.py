@@ -54,5 +54,11 @@ async def own_directory(settings: Settings, purpose: str) -> AsyncIterator[OwnDi
                 max_days=settings.event_quarantine_max_days,
             )
         )
-        intake = Intake(store=store, registry=registry, quarantine=quarantine, counters=Counters())
+        intake = Intake(
+            store=store,
+            registry=registry,
+            quarantine=quarantine,
+            counters=Counters(),
+            timeout=settings.event_store_timeout_seconds,
+        )
         yield OwnDirectory(intake, quarantine)

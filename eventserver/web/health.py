@@ -67,6 +67,7 @@ async def _check_disk(root: Path) -> dict[str, int]:
 
 
 async def _check_quarantine(app: web.Application) -> dict[str, int]:
+    await app[QUARANTINE].ping()
     return {"entries": app[QUARANTINE].entries}
 
 

@@ -31,7 +31,10 @@ def _fits(event: Event, query: Query) -> bool:
 async def walk(store: EventStore, query: Query, *, limit: int = 100, max_bytes: int = NO_LIMIT) -> list[Page]:
     """Return all pages of a list."""
     pages = [await store.find(query, limit=limit, max_bytes=max_bytes)]
+    before = query.after
     while (after := pages[-1].next) is not None:
+        assert before is None or (after < before if query.descending else after > before), "the walk goes in circles"
+        before = after
         pages.append(await store.find(query._replace(after=after), limit=limit, max_bytes=max_bytes))
     return pages
 
