@@ -217,7 +217,9 @@ def growth(sizes: list[int], rounds: int, seconds: float, unit: int = MILLION) -
             shutil.rmtree(root)
 
 
-def _measure_size(root: Path, size: int, rates: dict[str, list[float]], number: int, seconds: float, unit: int) -> None:
+def _measure_size(
+    root: Path, size: int, rates: dict[str, list[Figures]], number: int, seconds: float, unit: int
+) -> None:
     if size == 0:
         shutil.rmtree(root)
         root.mkdir()
