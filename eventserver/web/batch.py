@@ -9,8 +9,8 @@ from aiohttp import web
 from eventserver.batch import Batch, Verdict
 from eventserver.json_array import split_array
 from eventserver.refusal import Code, Refusal
-from eventserver.web.bodies import NDJSON, read_body, read_chunks, require_json
-from eventserver.web.keys import COUNTERS, INTAKE, SETTINGS
+from eventserver.web.bodies import NDJSON, read_chunks, require_json, whole_body
+from eventserver.web.keys import BODY_ROOM, COUNTERS, INTAKE, SETTINGS
 from eventserver.web.problem import answer
 from eventserver.web.responses import json_answer
 
@@ -33,9 +33,9 @@ async def post_batch(request: web.Request) -> web.StreamResponse:
     if media_type == NDJSON:
         return await _take_lines(request, batch)
     seconds = settings.event_body_timeout_seconds
-    body = await read_body(request, limit=settings.event_max_batch_bytes, seconds=seconds)
-    await batch.add(await split_array(body, most=settings.event_max_batch_events))
-    return json_answer(verdicts_document(await batch.finish()))
+    async with whole_body(request, limit=settings.event_max_batch_bytes, seconds=seconds) as body:
+        await batch.add(await split_array(body, most=settings.event_max_batch_events))
+        return json_answer(verdicts_document(await batch.finish()))
 
 
 async def _take_lines(request: web.Request, batch: Batch) -> web.StreamResponse:
@@ -65,16 +65,18 @@ async def _read_lines(request: web.Request) -> AsyncIterator[list[bytes]]:
     settings = request.app[SETTINGS]
     limit, seconds = settings.event_max_batch_bytes, settings.event_body_timeout_seconds
     rest: list[bytes] = []
-    async for chunk in read_chunks(request, limit=limit, seconds=seconds):
-        if b"\n" not in chunk:
-            rest.append(chunk)
-            continue
-        *lines, last = b"".join((*rest, chunk)).split(b"\n")
-        rest = [last]
-        yield [line for line in lines if line and not line.isspace()]
-    last = b"".join(rest)
-    if last and not last.isspace():
-        yield [last]
+    with request.app[BODY_ROOM].share() as take:
+        async for chunk in read_chunks(request, limit=limit, seconds=seconds):
+            take(len(chunk))
+            if b"\n" not in chunk:
+                rest.append(chunk)
+                continue
+            *lines, last = b"".join((*rest, chunk)).split(b"\n")
+            rest = [last]
+            yield [line for line in lines if line and not line.isspace()]
+        last = b"".join(rest)
+        if last and not last.isspace():
+            yield [last]
 
 
 def verdicts_document(verdicts: Iterable[Verdict]) -> bytes:

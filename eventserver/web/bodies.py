@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 
 from eventserver.refusal import Code, Refusal
+from eventserver.web.keys import BODY_ROOM
 
 _JSON_TYPES: Final = frozenset({"application/json", "text/plain", ""})
 """A missing type and ``text/plain`` are taken as JSON, for old clients."""
@@ -35,8 +37,25 @@ def require_json(request: web.Request, *others: str) -> str:
     return media_type or "application/json"
 
 
-async def read_body(request: web.Request, *, limit: int, seconds: float) -> bytes:
-    """Return the whole body, decoded from its content encoding.
+def arrived_body(request: web.Request, limit: int) -> bytes | None:
+    """Return the whole body if it is here already, as small ones are: they come in one packet with their headers.
+
+    Raises:
+        Refusal: ``payload_too_large``.
+
+    """
+    content = request.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    body = content.read_nowait(-1)
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+@asynccontextmanager
+async def whole_body(request: web.Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """Read the whole body, decoded from its content encoding, and hold room for it while the block lasts.
 
     Args:
         request: whose body has not been read.
@@ -44,17 +63,22 @@ async def read_body(request: web.Request, *, limit: int, seconds: float) -> byte
         seconds: the time for all of it.
 
     Raises:
-        Refusal: ``payload_too_large`` (at once when the declared length tells), ``request_timeout``.
+        Refusal: ``payload_too_large`` (at once when the declared length tells), ``request_timeout``,
+            ``too_many_requests``.
 
     """
-    content = request.content
-    if content.is_eof() and not content.exception():
-        # Small bodies are here already: they came in the packet that brought the headers.
-        body = content.read_nowait(-1)
-        if len(body) > limit:
-            raise too_large(limit)
-        return body
-    return b"".join([chunk async for chunk in read_chunks(request, limit=limit, seconds=seconds)])
+    body = arrived_body(request, limit)
+    if body is not None:
+        yield body
+        return
+    with request.app[BODY_ROOM].share() as take:
+        chunks = []
+        async for chunk in read_chunks(request, limit=limit, seconds=seconds):
+            take(len(chunk))
+            chunks.append(chunk)
+        body = b"".join(chunks)
+        chunks.clear()
+        yield body
 
 
 async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from aiohttp import web
 from backends.base import Status
 from backends.record import original_of
 from eventserver.refusal import Code, Refusal
-from eventserver.web.bodies import read_body, require_json
+from eventserver.web.bodies import arrived_body, require_json, whole_body
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
 from eventserver.web.operators import require_operator
 from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer
@@ -28,10 +28,17 @@ def routes() -> list[web.RouteDef]:
 async def post_event(request: web.Request) -> web.StreamResponse:
     """Take one event: 201 when it is new, 200 when it is there already; durable before the answer."""
     require_json(request)
-    app = request.app
-    settings = app[SETTINGS]
-    body = await read_body(request, limit=settings.event_max_event_bytes, seconds=settings.event_body_timeout_seconds)
-    status, uuid, original = await app[INTAKE].accept(body, peer=request.remote or "", received=_received(request))
+    settings = request.app[SETTINGS]
+    limit = settings.event_max_event_bytes
+    if (body := arrived_body(request, limit)) is not None:
+        return await _take(request, body)
+    async with whole_body(request, limit=limit, seconds=settings.event_body_timeout_seconds) as body:
+        return await _take(request, body)
+
+
+async def _take(request: web.Request, body: bytes) -> web.StreamResponse:
+    peer, received = request.remote or "", _received(request)
+    status, uuid, original = await request.app[INTAKE].accept(body, peer=peer, received=received)
     code = 200 if status is Status.DUPLICATE else 201
     if len(original) > LARGE_ANSWER:
         return json_answer(

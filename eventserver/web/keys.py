@@ -10,10 +10,12 @@ from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
 from eventserver.schemas import SchemaRegistry
+from eventserver.web.body_room import BodyRoom
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 COUNTERS: Final = web.AppKey("counters", Counters)
 REGISTRY: Final = web.AppKey("registry", SchemaRegistry)
 STORE: Final = web.AppKey("store", EventStore)
 QUARANTINE: Final = web.AppKey("quarantine", Quarantine)
+BODY_ROOM: Final = web.AppKey("body_room", BodyRoom)
 INTAKE: Final = web.AppKey("intake", Intake)

@@ -9,10 +9,11 @@ from aiohttp import web
 from eventserver.intake import LARGE_BODY
 from eventserver.refusal import Code, Refusal
 from eventserver.schemas import SchemaVersion
-from eventserver.web.bodies import read_body, require_json
+from eventserver.web.bodies import require_json, whole_body
 from eventserver.web.documents import document
 from eventserver.web.keys import INTAKE, REGISTRY, SETTINGS
 
+_VERDICTS: Final = frozenset({Code.INVALID_EVENT, Code.UNKNOWN_EVENT_TYPE, Code.SCHEMA_VIOLATION})
 SCHEMA_TYPE: Final = "application/schema+json"
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,9}")
 
@@ -59,11 +60,12 @@ async def post_validate(request: web.Request) -> web.Response:
     """Judge an event as intake would, and store nothing: 200 whatever the verdict."""
     require_json(request)
     settings, judge = request.app[SETTINGS], request.app[INTAKE].judge
-    body = await read_body(request, limit=settings.event_max_event_bytes, seconds=settings.event_body_timeout_seconds)
+    limit, seconds = settings.event_max_event_bytes, settings.event_body_timeout_seconds
     try:
-        event = judge(body) if len(body) <= LARGE_BODY else await asyncio.to_thread(judge, body)
+        async with whole_body(request, limit=limit, seconds=seconds) as body:
+            event = judge(body) if len(body) <= LARGE_BODY else await asyncio.to_thread(judge, body)
     except Refusal as refusal:
-        if refusal.code is Code.MALFORMED_JSON:
+        if refusal.code not in _VERDICTS:
             raise
         errors = [error._asdict() for error in refusal.errors]
         return document({"valid": False, "code": refusal.code, "detail": refusal.detail, "errors": errors})
