@@ -10,6 +10,11 @@ from eventserver.refusal import Code, Refusal
 from eventserver.strict_json import malformed
 
 _SLICE_SECONDS: Final = 0.005
+_WINDOWS: Final = (4 * 1024, 64 * 1024, 1024 * 1024)
+_LONGEST_TOKEN: Final = 16
+"""Characters: an error so close to a window's end may come of the cut; beyond strings no token that must be whole is
+longer (an escape has 12, a literal 5)."""
+_TOKENS: Final = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # Only where a value ends is wanted: numbers stay text, which also spares the quadratic reading of long ones.
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=len, parse_int=str, parse_float=str, parse_constant=str)
@@ -41,7 +46,7 @@ async def split_array(body: bytes, *, most: int) -> list[bytes]:
     started = perf_counter()
     while separator == ",":
         start = _after_space(text, position)
-        end = _end_of_value(text, start)
+        end = _end_of_value(text, start) or await _end_of_large_value(text, start)
         if len(elements) == most:
             raise Refusal(Code.PAYLOAD_TOO_LARGE, f"The batch has more than {most} events; send the rest in another.")
         elements.append(text[start:end].encode())
@@ -62,10 +67,46 @@ def _after_space(text: str, position: int) -> int:
     return match.end()
 
 
-def _end_of_value(text: str, start: int) -> int:
-    try:
-        return _DECODER.raw_decode(text, start)[1]
-    except RecursionError:
-        raise malformed("it is nested too deep") from None
-    except ValueError as error:
-        raise malformed(str(error)) from None
+def _end_of_value(text: str, start: int) -> int | None:
+    """Return where a value ends, or None when it is longer than the largest window.
+
+    The decoder holds the interpreter's lock until it is done, so it sees no more than a window at a time.
+    """
+    for size in _WINDOWS:
+        window = text[start : start + size]
+        is_rest = start + size >= len(text)
+        try:
+            end = _DECODER.raw_decode(window)[1]
+        except RecursionError:
+            raise malformed("it is nested too deep") from None
+        except json.JSONDecodeError as error:
+            if is_rest or not _may_be_cut(error, window):
+                raise malformed(f"{error.msg} at character {start + error.pos}") from None
+        else:
+            # What ends with the window may be a number that goes on behind it.
+            if end < len(window) or is_rest:
+                return start + end
+    return None
+
+
+def _may_be_cut(error: json.JSONDecodeError, window: str) -> bool:
+    return error.msg.startswith("Unterminated string") or error.pos >= len(window) - _LONGEST_TOKEN
+
+
+async def _end_of_large_value(text: str, start: int) -> int:
+    """Return where a value ends by its brackets alone: it is larger than any event, so it is refused by itself."""
+    depth, started = 0, perf_counter()
+    for token in _TOKENS.finditer(text, start):
+        character = token[0][0]
+        if character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+            if depth <= 0:
+                return token.end()
+        elif depth == 0:
+            return token.end()
+        if perf_counter() - started > _SLICE_SECONDS:
+            await asyncio.sleep(0)
+            started = perf_counter()
+    raise malformed("it ends in the middle of an element")

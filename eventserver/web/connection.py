@@ -14,6 +14,7 @@ from aiohttp import web
 from eventserver.counters import Counters
 from eventserver.refusal import Code, Refusal
 from eventserver.web.problem import answer
+from eventserver.web.responses import LastResponse
 
 LINGER_SECONDS: Final = 5
 """How long the rest of a refused request is read and dropped, so that its answer arrives before the connection ends."""
@@ -70,6 +71,7 @@ class Connection(web.RequestHandler):
 
     async def linger(self) -> None:
         """Say that nothing more will be sent, and drop what arrives until the client closes (RFC 9112 section 9.6)."""
+        self.close()  # from here on what arrives is not even unpacked
         if self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
         if self.transport is not None:
@@ -88,7 +90,7 @@ class Connection(web.RequestHandler):
             self.close()  # what arrives from here on is dropped
             reason = " ".join((message or "").split())[:100]
             refusal = Refusal(Code.BAD_REQUEST, f"It can't be read as HTTP/1.1: {reason}")
-            return _LastResponse(answer(request, refusal, self._counters))
+            return LastResponse(answer(request, refusal, self._counters))
         if isinstance(exc, ConnectionError):
             raise exc
         return answer(request, exc if isinstance(exc, Exception) else TimeoutError(message), self._counters)
@@ -102,17 +104,3 @@ class Connection(web.RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-class _LastResponse(web.Response):
-    """The last answer on a connection whose client may still be sending."""
-
-    def __init__(self, response: web.Response) -> None:
-        super().__init__(status=response.status, body=response.body, headers=response.headers)
-        self.force_close()
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        request = self._req
-        await super().write_eof(data)
-        if request is not None and isinstance(request.protocol, Connection):
-            await request.protocol.linger()

@@ -20,6 +20,7 @@ from backends.errors import StorageFull, StoreClosed, StoreUnavailable
 from eventserver.counters import Counters
 from eventserver.refusal import Code, Refusal, Violation
 from eventserver.web.keys import COUNTERS
+from eventserver.web.responses import LastResponse
 
 MEDIA_TYPE: Final = "application/problem+json"
 DOCUMENTATION: Final = "/api/v1/docs"
@@ -139,6 +140,8 @@ def problem_response(request: web.BaseRequest, refusal: Refusal, reference: str)
     )
     if refusal.code in {Code.REQUEST_TIMEOUT, Code.BAD_REQUEST}:
         response.force_close()  # what arrives next can't be told from the rest of this request
+    if "Content-Encoding" in request.headers and not request.content.is_eof():
+        return LastResponse(response)  # reading on would unpack it: a megabyte may become a gigabyte
     return response
 
 

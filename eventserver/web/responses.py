@@ -58,6 +58,27 @@ class WholeAnswer(web.StreamResponse):
         """Do nothing: all is written."""
 
 
+class LastResponse(web.Response):
+    """The last answer on a connection whose client may still be sending: what it sends is dropped unread.
+
+    Args:
+        response: what to answer.
+
+    """
+
+    def __init__(self, response: web.Response) -> None:
+        super().__init__(status=response.status, body=response.body, headers=response.headers)
+        self.force_close()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send it, then wait a while for the client to close, so that the answer is not lost with the connection."""
+        request = self._req
+        await super().write_eof(data)
+        linger = getattr(request.protocol, "linger", None) if request is not None else None
+        if linger is not None:
+            await linger()
+
+
 def json_answer(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.StreamResponse:
     """Answer with JSON; small answers are one write, large ones wait for the reader.
 
