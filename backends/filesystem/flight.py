@@ -21,10 +21,11 @@ class Flight:
 
     """
 
-    __slots__ = ("_landed", "_submission", "deadline", "events", "landed", "records", "waiting")
+    __slots__ = ("_landed", "_loop", "_submission", "deadline", "events", "landed", "records", "waiting")
 
     def __init__(self, landed: Callable[[Sequence[Event], Sequence[Place]], None], deadline: float) -> None:
         self._landed = landed
+        self._loop = asyncio.get_running_loop()
         self._submission = _LEFT
         self.deadline = deadline
         self.events: list[Event] = []
@@ -52,7 +53,7 @@ class Flight:
 
     def landing(self) -> asyncio.Future[StoreError | None]:
         """Return a future of its own for one who waits: the error if it failed, else None."""
-        future: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[StoreError | None] = self._loop.create_future()
         if self.landed:
             future.set_result(None)
         else:

@@ -13,6 +13,8 @@ from backends.log.segments import BEGINNING, LogPosition, Place, Segment, Segmen
 from backends.log.writer import Done, Group, LogStatistics, LogWriter, Submission, translate_os_error
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
+COLLECT_LINES: Final = 512
+COLLECT_SECONDS: Final = 0.005
 
 
 def utc_day() -> str:
@@ -58,6 +60,8 @@ class AppendLog:
         self._accepting = False
         self._pending = Group()
         self._writing = False
+        self._collected = 0
+        self._collect_until = 0.0
         self._idle: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -138,9 +142,8 @@ class AppendLog:
         submission = Submission(lines, done)
         self._pending.submissions.append(submission)
         if not self._writing:
-            # One turn of the loop later, so that all requests that this turn found ready share the sync.
             self._writing = True
-            self._loop.call_soon(self._hand_over)
+            self._begin_collecting()
         return submission
 
     def read(self, place: Place) -> bytes:
@@ -221,6 +224,26 @@ class AppendLog:
         self.disk.remove(path)
         self.disk.sync_directory(path.parent)
 
+    def _begin_collecting(self) -> None:
+        assert self._loop is not None
+        self._collected = 0
+        self._collect_until = time.monotonic() + COLLECT_SECONDS
+        self._loop.call_soon(self._collect)
+
+    def _collect(self) -> None:
+        """Let the group grow as long as each turn of the loop brings more lines, so that all of a burst share one sync.
+
+        A group costs as much as ten lines (a thread is woken and takes the interpreter's lock three times), and at 256
+        connections the groups were of 44 lines without this. Where nothing more comes, it takes one turn: microseconds.
+        """
+        count = sum([len(submission.lines) for submission in self._pending.submissions])
+        if self._collected < count < COLLECT_LINES and time.monotonic() < self._collect_until:
+            assert self._loop is not None
+            self._collected = count
+            self._loop.call_soon(self._collect)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
         assert self._writer is not None
         group, self._pending = self._pending, Group()
@@ -241,9 +264,7 @@ class AppendLog:
                 self._segments[segment.number] = segment
         group.tell()
         if self._pending.submissions:
-            # Not at once: what this turn of the loop still brings would make a group of its own, of one line or two.
-            assert self._loop is not None
-            self._loop.call_soon(self._hand_over)
+            self._begin_collecting()
         else:
             self._writing = False
             if self._idle is not None and not self._idle.done():

@@ -85,11 +85,11 @@ def recover_segments(directory: Path, disk: Disk, *, settle: bool) -> Recovered:
         OSError: something can't be read, or not made durable.
 
     """
+    days = [directory / name for name in disk.list_directory(directory) if _DAY.fullmatch(name)]
     paths = {
-        int(match[1]): directory / day / name
-        for day in disk.list_directory(directory)
-        if _DAY.fullmatch(day)
-        for name in disk.list_directory(directory / day)
+        int(match[1]): day / name
+        for day in days
+        for name in disk.list_directory(day)
         if (match := _SEGMENT.fullmatch(name))
     }
     heads: dict[int, tuple[dict[int, int], int]] = {}
@@ -103,6 +103,11 @@ def recover_segments(directory: Path, disk: Disk, *, settle: bool) -> Recovered:
         # begun in vain, perhaps because the disk failed: the one before it may be torn just as well.
         if _has_line(paths[number], disk, heads[number][1], ends[number]):
             break
+    if settle:
+        # Also later days without a segment: one that was begun there in vain, and removed, must not come back.
+        for day in [day for day in days if not ends or day >= paths[min(ends)].parent]:
+            disk.sync_directory(day)
+        disk.sync_directory(directory)
     marked: dict[int, int] = {}
     sizes: dict[int, int] = {}
     for number in sorted(paths):
@@ -122,8 +127,6 @@ def _settle(path: Path, disk: Disk) -> None:
         disk.forget_clean_pages(descriptor)
     finally:
         disk.close(descriptor)
-    disk.sync_directory(path.parent)
-    disk.sync_directory(path.parent.parent)
 
 
 def _read(path: Path, disk: Disk, offset: int, length: int) -> bytes:

@@ -217,6 +217,23 @@ async def test_a_failure_at_every_point(error: int) -> None:
     await every_point(fail)
 
 
+async def test_a_segment_that_was_removed_does_not_come_back() -> None:
+    """One that was begun in vain says what is void; once a restart has shown that, a power cut must not bring it back."""
+    for seed in range(60):
+        model = LogModel(seed)
+        await model.open()
+        await model.append([10])
+        model.disk.fail({"sync"})
+        await model.append([20])
+        model.day = "2026-11-25"
+        model.disk.fail({"sync_directory"}, after=2)
+        await model.append([30])
+        model.disk.mend()
+        await model.be_killed(Random(seed))
+        await model.lose_power(Random(seed))
+        await go_on(model, seed)
+
+
 async def test_a_failure_at_every_point_of_a_log_that_goes_on() -> None:
     """After a failure the same log is used on, and later the power goes: what it acknowledged then is there."""
 
