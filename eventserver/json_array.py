@@ -15,6 +15,7 @@ _LONGEST_TOKEN: Final = 16
 """Characters: an error so close to a window's end may come of the cut; beyond strings no token that must be whole is
 longer (an escape has 12, a literal 5)."""
 _TOKENS: Final = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NUMBER: Final = re.compile(r"[-+.0-9eE]+")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # Only where a value ends is wanted: numbers stay text, which also spares the quadratic reading of long ones.
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=len, parse_int=str, parse_float=str, parse_constant=str)
@@ -83,8 +84,8 @@ def _end_of_value(text: str, start: int) -> int | None:
             if is_rest or not _may_be_cut(error, window):
                 raise malformed(f"{error.msg} at character {start + error.pos}") from None
         else:
-            # What ends with the window may be a number that goes on behind it.
-            if end < len(window) or is_rest:
+            # What ends near the window's end may be a number whose fraction or exponent is cut.
+            if is_rest or end <= len(window) - _LONGEST_TOKEN:
                 return start + end
     return None
 
@@ -95,6 +96,8 @@ def _may_be_cut(error: json.JSONDecodeError, window: str) -> bool:
 
 async def _end_of_large_value(text: str, start: int) -> int:
     """Return where a value ends by its brackets alone: it is larger than any event, so it is refused by itself."""
+    if number := _NUMBER.match(text, start):
+        return number.end()
     depth, started = 0, perf_counter()
     for token in _TOKENS.finditer(text, start):
         character = token[0][0]
