@@ -218,7 +218,7 @@ async def test_a_failure_at_every_point(error: int) -> None:
 
 
 async def test_a_segment_that_was_removed_does_not_come_back() -> None:
-    """One that was begun in vain says what is void; once a restart has shown that, a power cut must not bring it back."""
+    """One that was begun in vain says what is void; after a restart without it a power cut must not bring it back."""
     for seed in range(60):
         model = LogModel(seed)
         await model.open()
