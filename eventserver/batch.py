@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from backends.base import Event, Outcome, Status
 from backends.errors import StorageFull, StoreError
-from backends.record import original_of
+from backends.record import original_of, received_of
 from eventserver.intake import KEPT_CODES, LARGE_BODY, Intake, conflict, refused_body
 from eventserver.message import received_now
 from eventserver.refusal import Code, Refusal, Violation
@@ -39,6 +39,7 @@ class _Refused(NamedTuple):
     number: int
     body: bytes
     refusal: Refusal
+    received: str
     uuid: str | None = None
 
 
@@ -63,7 +64,6 @@ class Batch:
         self._intake = intake
         self._peer = peer
         self._max_event_bytes = max_event_bytes
-        self._received = ""
         self._numbers: list[int] = []
         self._events: list[Event] = []
         self._refused: list[_Refused] = []
@@ -71,13 +71,13 @@ class Batch:
     async def add(self, bodies: Iterable[bytes]) -> None:
         """Judge further events, and store them when they fill a block."""
         judge, verdicts, numbers, events = self._intake.judge, self.verdicts, self._numbers, self._events
-        received = self._received = received_now()
+        received, small = received_now(), min(LARGE_BODY, self._max_event_bytes)
         started = perf_counter()
         for body in bodies:
             try:
-                event = judge(body, received) if len(body) <= LARGE_BODY else await self._judge_large(body)
+                event = judge(body, received) if len(body) <= small else await self._judge_large(body, received)
             except Refusal as refusal:
-                self._refused.append(_Refused(len(verdicts), body, refusal))
+                self._refused.append(_Refused(len(verdicts), body, refusal, received))
             else:
                 numbers.append(len(verdicts))
                 events.append(event)
@@ -93,11 +93,11 @@ class Batch:
         await self._store()
         return self.verdicts
 
-    async def _judge_large(self, body: bytes) -> Event:
+    async def _judge_large(self, body: bytes, received: str) -> Event:
         if len(body) > self._max_event_bytes:
             detail = f"The event has {len(body)} bytes; at most {self._max_event_bytes} are taken."
             raise Refusal(Code.PAYLOAD_TOO_LARGE, detail)
-        return await asyncio.to_thread(self._intake.judge, body, self._received)
+        return await asyncio.to_thread(self._intake.judge, body, received)
 
     async def _store(self) -> None:
         """Store what was judged good and keep what was not; then both have their verdicts."""
@@ -106,7 +106,7 @@ class Batch:
         try:
             outcomes = await self._intake.store.put(events) if events else []
         except StoreError as error:
-            self._unavailable(zip(numbers, [event.uuid for event in events], strict=True), error)
+            self._unavailable(zip(numbers, [event.uuid for event in events], strict=True), _code_of(error))
         else:
             self._intake.counters.store_seconds.observe(perf_counter() - started)
             for number, event, outcome in zip(numbers, events, outcomes, strict=True):
@@ -119,30 +119,35 @@ class Batch:
 
     def _told(self, number: int, event: Event, outcome: Outcome) -> None:
         if outcome.status is Status.CONFLICT:
-            self._refused.append(_Refused(number, original_of(event.record), conflict(event), event.uuid))
+            original, received = original_of(event.record), received_of(event.record)
+            self._refused.append(_Refused(number, original, conflict(event), received, event.uuid))
+            return
+        if outcome.status is Status.UNAVAILABLE:
+            self._unavailable([(number, event.uuid)], Code.STORAGE_UNAVAILABLE)
             return
         self.verdicts[number] = Verdict(outcome.status, event.uuid)
         self._intake.counters.outcomes[outcome.status, event.event_type_id] += 1
 
     async def _refuse(self) -> None:
         """Keep what is refused for its content, and only then say so."""
-        kept = [
-            refused_body(body, refusal, self._peer, self._received)
-            for _, body, refusal, _ in self._refused
-            if refusal.code in KEPT_CODES
-        ]
+        told = self._refused
+        kept = [refused for refused in told if refused.refusal.code in KEPT_CODES]
         try:
-            await self._intake.keep(kept)
+            if kept:
+                await self._intake.keep([refused_body(one.body, one.refusal, self._peer, one.received) for one in kept])
         except StoreError as error:
-            self._unavailable(((refused.number, refused.uuid) for refused in self._refused), error)
-            return
-        for number, _, refusal, uuid in self._refused:
+            self._unavailable(((refused.number, refused.uuid) for refused in kept), _code_of(error))
+            told = [refused for refused in told if refused.refusal.code not in KEPT_CODES]
+        for number, _, refusal, _, uuid in told:
             status = Status.CONFLICT if refusal.code is Code.EVENT_CONFLICT else INVALID
             self.verdicts[number] = Verdict(status, uuid, refusal.code, refusal.detail, refusal.errors)
             self._intake.count_refusal(refusal)
 
-    def _unavailable(self, numbers: Iterable[tuple[int, str | None]], error: StoreError) -> None:
-        code = Code.STORAGE_FULL if isinstance(error, StorageFull) else Code.STORAGE_UNAVAILABLE
+    def _unavailable(self, numbers: Iterable[tuple[int, str | None]], code: Code) -> None:
         for number, uuid in numbers:
             self.verdicts[number] = Verdict(Status.UNAVAILABLE, uuid, code)
             self._intake.counters.outcomes[code, "other"] += 1
+
+
+def _code_of(error: StoreError) -> Code:
+    return Code.STORAGE_FULL if isinstance(error, StorageFull) else Code.STORAGE_UNAVAILABLE

@@ -103,6 +103,8 @@ class Intake:
             await self.keep([refused_body(body, conflicting, peer, received)])
             self.count_refusal(conflicting)
             raise conflicting
+        if status is Status.UNAVAILABLE:
+            raise StoreUnavailable("the store could not take this event now")
         counters.outcomes[status, event.event_type_id] += 1
         return Receipt(status, event.uuid, original_of(record or event.record))
 
