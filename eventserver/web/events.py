@@ -21,7 +21,7 @@ def routes() -> list[web.RouteDef]:
     """Return the routes of this module."""
     return [
         web.post("/api/v1/events", post_event),
-        web.get("/api/v1/events/{uuid}", get_event),
+        web.get("/api/v1/events/{uuid:[^/]+}", get_event),
     ]
 
 

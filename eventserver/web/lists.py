@@ -40,7 +40,7 @@ def routes() -> list[web.RouteDef]:
     """Return the routes of this module."""
     return [
         web.get("/api/v1/events", list_events),
-        web.get("/api/v1/events/smrt-link/{uuid}", list_events_of_system),
+        web.get("/api/v1/events/smrt-link/{uuid:[^/]+}", list_events_of_system),
     ]
 
 

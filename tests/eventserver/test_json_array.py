@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from eventserver import json_array
 from eventserver.json_array import split_array
 from eventserver.refusal import Code, Refusal
+from support.json_texts import spaces, texts
 
 PROPERTY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WHOLE_WINDOWS = (4 * 1024, 64 * 1024, 1024 * 1024)
@@ -19,30 +20,6 @@ SMALL_WINDOWS = (20, 24, 40)
 WINDOWS = [WHOLE_WINDOWS, SMALL_WINDOWS]
 """With small ones, values meet the end of a window at each of their tokens."""
 
-spaces = st.text(" \t\n\r", max_size=5)
-numbers = st.sampled_from(["0", "-1", "1.10", "1E+400", "-0.0e-7", "123456789012345678901234567890", "1" * 30 + ".5"])
-strings = st.text(max_size=30).map(json.dumps) | st.text('\\"/[]{},:é漢𝄞', max_size=30).map(
-    lambda text: json.dumps(text, ensure_ascii=False)
-)
-scalars = st.sampled_from(["true", "false", "null"]) | numbers | strings
-
-
-def _array(items: list[str], space: str) -> str:
-    return f"[{space}{f'{space},{space}'.join(items)}{space}]"
-
-
-def _object(members: list[tuple[str, str]], space: str) -> str:
-    return "{" + space + f"{space},{space}".join(f"{key}{space}:{space}{value}" for key, value in members) + space + "}"
-
-
-texts = st.recursive(
-    scalars,
-    lambda inner: (
-        st.builds(_array, st.lists(inner, max_size=4), spaces)
-        | st.builds(_object, st.lists(st.tuples(strings, inner), max_size=4), spaces)
-    ),
-    max_leaves=12,
-)
 almost_json = st.text('[]{},:"\\ \t\n\r0123456789.eE+-truefalsn\u00e9', max_size=40)
 
 
