@@ -91,8 +91,7 @@ class Intake:
             else:
                 event = await asyncio.to_thread(self.judge, body, received)
         except Refusal as refusal:
-            await self.keep([refused_body(body, refusal, peer, received)])
-            self.count_refusal(refusal)
+            await self.refuse(body, refusal, peer=peer, received=received)
             raise
         judged = perf_counter()
         counters.validate_seconds.observe(judged - started)
@@ -100,8 +99,7 @@ class Intake:
         counters.store_seconds.observe(perf_counter() - judged)
         if status is Status.CONFLICT:
             conflicting = conflict(event)
-            await self.keep([refused_body(body, conflicting, peer, received)])
-            self.count_refusal(conflicting)
+            await self.refuse(body, conflicting, peer=peer, received=received)
             raise conflicting
         if status is Status.UNAVAILABLE:
             raise StoreUnavailable("the store could not take this event now")
@@ -127,6 +125,17 @@ class Intake:
             raise refusal
         record = finish_record(message.original, message.at, received or received_now())
         return Event(message.uuid, message.smrtlink_id, *event_type, message.at, record)
+
+    async def refuse(self, body: bytes, refusal: Refusal, *, peer: str, received: str | None = None) -> None:
+        """Keep and count what is refused for its content, and nothing else; then the refusal may be sent.
+
+        Raises:
+            StoreError: it could not be kept, so it must not be refused either.
+
+        """
+        if refusal.code in KEPT_CODES:
+            await self.keep([refused_body(body, refusal, peer, received)])
+            self.count_refusal(refusal)
 
     async def keep(self, bodies: Sequence[Refused]) -> None:
         """Keep refused bodies; returns when they are durable.

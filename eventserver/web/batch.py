@@ -31,12 +31,18 @@ async def post_batch(request: web.Request) -> web.StreamResponse:
     app = request.app
     settings = app[SETTINGS]
     app[COUNTERS].batches += 1
-    batch = Batch(app[INTAKE], peer=request.remote or "", max_event_bytes=settings.event_max_event_bytes)
+    peer = request.remote or ""
+    batch = Batch(app[INTAKE], peer=peer, max_event_bytes=settings.event_max_event_bytes)
     if media_type == NDJSON:
         return await _take_lines(request, batch)
     seconds = settings.event_body_timeout_seconds
     async with whole_body(request, limit=settings.event_max_batch_bytes, seconds=seconds) as body:
-        await batch.add(await split_array(body, most=settings.event_max_batch_events))
+        try:
+            events = await split_array(body, most=settings.event_max_batch_events)
+        except Refusal as refusal:
+            await app[INTAKE].refuse(body, refusal, peer=peer)
+            raise
+        await batch.add(events)
         return json_answer(await verdicts_document(await batch.finish()))
 
 

@@ -1,6 +1,7 @@
 """Sending events to a server through aiohttp's test client, and breaking what is behind it."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from backends.errors import StoreError
 from eventserver.web.keys import STORE
 
 EVENTS = "/api/v1/events"
+BATCH = "/api/v1/events/batch"
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
@@ -50,3 +52,20 @@ def break_store(app: web.Application, patch: pytest.MonkeyPatch, error: StoreErr
 
     for method in (put, get, find):
         patch.setattr(app[STORE], method.__name__, method)
+
+
+def array_of(events: Sequence[bytes]) -> bytes:
+    """Return a batch as a JSON array."""
+    return b"[" + b",".join(events) + b"]"
+
+
+def lines_of(events: Sequence[bytes]) -> bytes:
+    """Return a batch as lines."""
+    return b"".join(event + b"\n" for event in events)
+
+
+async def post_batch(client: TestClient, body: bytes, headers: dict[str, str]) -> ClientResponse:
+    """Post a batch, and read the answer."""
+    answer = await client.post(BATCH, data=BytesIO(body), headers=headers)
+    await answer.read()
+    return answer
