@@ -67,12 +67,12 @@ class Batch:
         self._numbers: list[int] = []
         self._events: list[Event] = []
         self._refused: list[_Refused] = []
+        self._turn_began = perf_counter()
 
     async def add(self, bodies: Iterable[bytes]) -> None:
         """Judge further events, and store them when they fill a block."""
         judge, verdicts, numbers, events = self._intake.judge, self.verdicts, self._numbers, self._events
         received, small = received_now(), min(LARGE_BODY, self._max_event_bytes)
-        started = perf_counter()
         for body in bodies:
             try:
                 event = judge(body, received) if len(body) <= small else await self._judge_large(body, received)
@@ -82,9 +82,9 @@ class Batch:
                 numbers.append(len(verdicts))
                 events.append(event)
             verdicts.append(_PENDING)
-            if perf_counter() - started > SLICE_SECONDS:
+            if perf_counter() - self._turn_began > SLICE_SECONDS:
                 await asyncio.sleep(0)
-                started = perf_counter()
+                self._turn_began = perf_counter()
             if len(events) + len(self._refused) >= BLOCK_EVENTS:
                 await self._store()
 

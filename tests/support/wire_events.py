@@ -1,6 +1,7 @@
 """Sending events to a server through aiohttp's test client, and breaking what is behind it."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -69,3 +70,10 @@ async def post_batch(client: TestClient, body: bytes, headers: dict[str, str]) -
     answer = await client.post(BATCH, data=BytesIO(body), headers=headers)
     await answer.read()
     return answer
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return when something holds that another task brings about."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what is under test has no event to wait for
+            await asyncio.sleep(0.001)
