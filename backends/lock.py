@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Final, Self
 
+from backends.disk import Disk
 from backends.errors import DirectoryInUse, StorageFull, StoreUnavailable
 
 UNKNOWN_HOLDER: Final = "another process, which could not write its address"
@@ -66,7 +67,9 @@ class DirectoryLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the directory go."""
+        """Let the directory go, if it is ours."""
+        if self._descriptor < 0:
+            return
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
         self._descriptor = -1
@@ -103,7 +106,7 @@ def holder_of(root: Path) -> str | None:
 def _open(root: Path) -> int:
     """Open the lock file, making it and the directory when they are missing."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        Disk().make_directory(root)
         return os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o640)
     except OSError as error:
         if error.errno in _OUT_OF_ROOM:

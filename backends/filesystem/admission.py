@@ -14,6 +14,7 @@ from backends.log import AppendLog, LogPosition, Place, translate_os_error
 from backends.record import original_of
 
 _LARGE_RECORD: Final = 64 * 1024
+_SLICE_SECONDS: Final = 0.005
 _STORED: Final = Outcome(Status.STORED)
 
 ReadFirst = Callable[[str, Sequence[Place]], Awaitable[bytes | None]]
@@ -36,12 +37,17 @@ class Admission:
         self._read_first = read_first
         self._timeout = timeout
         self._in_flight: dict[str, Flight] = {}
+        self._is_late = False
+        """The disk does not answer: whatever else joined a flight would stay with it, in memory."""
+        self._answered = asyncio.Event()
         self._boarding = Flight(self._landed, 0)
         """Where single events of this turn of the loop go together: that costs each a third of a flight of its own."""
         self._under_way: set[asyncio.Task[list[Outcome]]] = set()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Do what ``EventStore.put`` promises."""
+        if self._is_late:
+            await self._wait_for_disk()
         if self._boarding.taken and self._index.is_behind:
             await self.wait_for_index()
         if len(events) == 1 and (flight := self._join_flight(events[0])):
@@ -66,6 +72,8 @@ class Admission:
             await asyncio.sleep(self._timeout / 4)
             for flight in set(self._in_flight.values()):
                 if flight.deadline < time.monotonic():
+                    self._is_late = True
+                    self._answered.clear()
                     flight.give_up()
 
     async def _put_all(self, events: Sequence[Event]) -> list[Outcome]:
@@ -77,7 +85,11 @@ class Admission:
             if flight.events and (error := await flight.landing()):
                 raise type(error)(str(error))
             undecided = [number for number, _ in others]
+            started = time.monotonic()
             for number in known:
+                if time.monotonic() - started > _SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    started = time.monotonic()
                 record = await self._read_first(events[number].uuid, examined[number])
                 if record is None:
                     undecided.append(number)
@@ -137,6 +149,9 @@ class Admission:
 
     def _landed(self, events: Sequence[Event], places: Sequence[Place]) -> None:
         """Take what is synced into the index (no places: it failed), so that everybody sees it."""
+        if self._is_late:
+            self._is_late = False
+            self._answered.set()
         if places:
             self._index.add_all(events, places)
             segment, offset, length = places[-1]
@@ -144,6 +159,14 @@ class Admission:
         in_flight = self._in_flight
         for event in events:
             del in_flight[event.uuid]
+
+    async def _wait_for_disk(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._answered.wait()
+        except TimeoutError:
+            msg = "the disk has not answered in time"
+            raise StoreUnavailable(msg) from None
 
     async def wait_for_index(self) -> None:
         """Return when the index takes more events; what it keeps in memory is bounded.

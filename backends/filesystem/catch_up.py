@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from backends.errors import StoreClosed
 from backends.filesystem.index import Index
 from backends.filesystem.record_reader import RecordReader
 from backends.log import BEGINNING, AppendLog, LogPosition
@@ -18,26 +19,35 @@ _LINES_A_REPORT: Final = 1000
 
 
 def catch_up(
-    index: Index, log: AppendLog, reader: RecordReader, *, read_only: bool, progress: Progress | None = None
+    start: LogPosition,
+    index: Index,
+    log: AppendLog,
+    reader: RecordReader,
+    *,
+    read_only: bool,
+    is_stopped: Callable[[], bool],
+    progress: Progress | None = None,
 ) -> None:
-    """Open the index and add what it lacks: after a clean stop nothing, after a crash the log's tail, at worst all.
+    """Add to the index what it lacks: after a clean stop nothing, after a crash the log's tail, at worst all.
 
     Blocks; runs before anybody else uses the index.
 
     Args:
-        index: not open yet.
-        log: open.
+        start: what ``index.open`` returned.
+        index: open.
+        log: opened after the index, so that what it holds reaches as far.
         reader: checks what is read.
-        read_only: open the index beside its owner; what is added stays in memory.
+        read_only: the index was opened beside its owner; what is added stays in memory.
+        is_stopped: asked now and then whether to give up.
         progress: told how far it is, if there is something to add.
 
     Raises:
         OSError: there is more to add than memory may hold, and the index can't be written.
         StoreUnavailable: the log can't be read.
+        StoreClosed: it was stopped.
 
     """
-    start = index.open(read_only=read_only)
-    if start > log.end:
+    if start > log.end and not read_only:
         _LOGGER.warning("the index is ahead of the log, so it is made anew")
         index.discard()
         start = BEGINNING
@@ -49,14 +59,23 @@ def catch_up(
         if event is not None:
             while index.is_behind and not read_only:
                 index.raise_failure()
+                _raise_if(is_stopped)
                 time.sleep(_PAUSE_SECONDS)
             index.add(event, place)
             index.mark_complete(LogPosition(place.segment, place.offset + place.length + 1))
         done += place.length + 1
-        if progress is not None and number % _LINES_A_REPORT == 0:
-            progress(done, total)
+        if number % _LINES_A_REPORT == 0:
+            _raise_if(is_stopped)
+            if progress is not None:
+                progress(done, total)
     index.mark_complete(log.end)
     if done:
         _LOGGER.info("read %d bytes of the log again", done)
         if progress is not None:
             progress(total, total)
+
+
+def _raise_if(is_stopped: Callable[[], bool]) -> None:
+    if is_stopped():
+        msg = "stopped while the log was being read"
+        raise StoreClosed(msg)

@@ -243,14 +243,15 @@ class Maintenance:
         name = f"{self._next_number:08}{RUN_SUFFIX}"
         self._next_number += 1
         self._unfinished.add(name)
-        file = RunFile(self._disk, self._directory / name)
         try:
-            yield from write(file)
-            return open_run(self._disk, self._directory, file.finish())
-        except BaseException:
-            # No manifest names it yet: on a full disk its room is wanted at once.
-            file.discard()
-            raise
+            file = RunFile(self._disk, self._directory / name)
+            try:
+                yield from write(file)
+                return open_run(self._disk, self._directory, file.finish())
+            except BaseException:
+                # No manifest names it yet: on a full disk its room is wanted at once.
+                file.discard()
+                raise
         finally:
             self._unfinished.discard(name)
 

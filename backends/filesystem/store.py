@@ -20,7 +20,6 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -32,13 +31,15 @@ from backends.filesystem.admission import Admission
 from backends.filesystem.catch_up import Progress, catch_up
 from backends.filesystem.index import MEMORY_ROWS, Index
 from backends.filesystem.record_reader import RecordReader
+from backends.lock import DirectoryLock
 from backends.log import BEGINNING, AppendLog, LogPosition, Place, translate_os_error
 from backends.statistics import Statistic
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
 READERS: Final = 4
 TIMEOUT: Final = 10.0
-TAIL_BLOCK: Final = 500
+TAIL_EVENTS: Final = 500
+TAIL_BYTES: Final = 4 * 1024 * 1024
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 _TOKEN: Final = re.compile(r"([1-9][0-9]{0,9})-([1-9][0-9]{0,19})")
 
@@ -55,6 +56,7 @@ class FilesystemStore(EventStore):
         disk: the system calls.
         segment_bytes: size at which a segment of the log is sealed.
         memory_rows: how many of the newest events the index keeps in memory before it writes them.
+        lock: taken while the store is open, where the caller does not own the root.
         timeout: seconds after which a call that the disk does not answer fails.
         progress: told about the reading of the log at the start, when there is something to read.
 
@@ -68,6 +70,7 @@ class FilesystemStore(EventStore):
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         memory_rows: int = MEMORY_ROWS,
+        lock: DirectoryLock | None = None,
         timeout: float = TIMEOUT,
         progress: Progress | None = None,
     ) -> None:
@@ -77,18 +80,24 @@ class FilesystemStore(EventStore):
         self.index = Index(root / "index", disk=self.disk, memory_rows=memory_rows)
         self._reader = RecordReader(self.log, self.disk, None if read_only else root / "damaged")
         self._read_only = read_only
+        self._lock = lock
         self._timeout = timeout
         self._progress = progress
         self._watch: asyncio.Task[None] | None = None
         self._admission = Admission(self.log, self.index, self._read_first, timeout)
         self._readers: ThreadPoolExecutor | None = None
         self._accepting = False
+        self._is_stopped = False
 
     async def __aenter__(self) -> Self:
-        await self.log.__aenter__()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         try:
-            await asyncio.get_running_loop().run_in_executor(self._readers, self._open_index)
+            if self._lock is not None:
+                await self._in_opening_thread(self._lock.__enter__)
+            # The index first: a log that is read later, beside its writer, reaches as far.
+            start = await self._in_opening_thread(partial(self.index.open, read_only=self._read_only))
+            await self.log.__aenter__()
+            await self._in_opening_thread(partial(self._catch_up, start))
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -109,6 +118,8 @@ class FilesystemStore(EventStore):
         await self.log.__aexit__(None, None, None)
         await asyncio.to_thread(self.index.close)
         readers.shutdown(wait=False)
+        if self._lock is not None:
+            self._lock.__exit__(None, None, None)
         self._readers = None
 
     async def prepare(self, schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:  # noqa: ARG002, D102
@@ -173,11 +184,29 @@ class FilesystemStore(EventStore):
             msg = "the disk has not answered in time"
             raise StoreUnavailable(msg) from None
 
-    def _open_index(self) -> None:
+    async def _in_opening_thread(self, work: Callable[[], Result]) -> Result:
+        """Run a part of the opening; cancelled, wait for it to end: nothing may be closed under it."""
+        opening = asyncio.get_running_loop().run_in_executor(self._readers, work)
         try:
-            catch_up(self.index, self.log, self._reader, read_only=self._read_only, progress=self._progress)
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._is_stopped = True
+            await asyncio.wait((opening,))
+            opening.exception()
+            raise
         except OSError as error:
             raise translate_os_error(error) from error
+
+    def _catch_up(self, start: LogPosition) -> None:
+        catch_up(
+            start,
+            self.index,
+            self.log,
+            self._reader,
+            read_only=self._read_only,
+            is_stopped=lambda: self._is_stopped,
+            progress=self._progress,
+        )
 
     async def _read_first(self, uuid: str, places: Sequence[Place]) -> bytes | None:
         record = self._reader.first_cached(uuid, places)
@@ -195,7 +224,13 @@ class FilesystemStore(EventStore):
         raise ValueError(msg)
 
     def _read_block(self, lines: Iterator[tuple[Place, bytes]]) -> list[tuple[Place, Event | None]]:
-        return [(place, self._reader.event(place, line)) for place, line in islice(lines, TAIL_BLOCK)]
+        block, size = [], 0
+        for place, line in lines:
+            block.append((place, self._reader.event(place, line)))
+            size += place.length
+            if len(block) >= TAIL_EVENTS or size >= TAIL_BYTES:
+                break
+        return block
 
     def _find(self, query: Query, limit: int, max_bytes: int) -> Page:
         records: list[bytes] = []

@@ -13,6 +13,8 @@ from backends.log.segments import BEGINNING, LogPosition, Place, Segment, Segmen
 from backends.log.writer import Done, Group, LogStatistics, LogWriter, Submission, translate_os_error
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
+GROUP_LINES: Final = 5_000
+"""So many lines are told of in one turn of the loop; a larger submission is a group of its own."""
 COLLECT_LINES: Final = 512
 COLLECT_SECONDS: Final = 0.005
 
@@ -247,7 +249,13 @@ class AppendLog:
     def _hand_over(self) -> None:
         assert self._writer is not None
         group, self._pending = self._pending, Group()
-        for submission in group.submissions:
+        lines = 0
+        for number, submission in enumerate(group.submissions):
+            lines += len(submission.lines)
+            if lines > GROUP_LINES and number:
+                self._pending.submissions = group.submissions[number:]
+                del group.submissions[number:]
+                break
             submission.taken = True
         self._writer.put(group)
 

@@ -9,7 +9,7 @@ from zlib import crc32
 from backends.disk import Disk
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SEGMENT: Final = re.compile(r"(\d{8})\.ndjson")
+_SEGMENT: Final = re.compile(r"(\d{8,})\.ndjson")
 _MARKER_START: Final = b'{"@log":'
 _MARKER: Final = re.compile(rb'(\{"@log":\{"previous":(\d+),"valid":(\d+)\}),"@crc":"([0-9a-f]{8})"\}\n')
 _MARKER_ROOM: Final = 128
@@ -187,7 +187,8 @@ class SegmentReader:
 
     def read(self, segment: Segment, place: Place) -> bytes:
         """Return the line at a place; blocks. Raises ``OSError``."""
-        return self._disk.read(self._file(segment).descriptor, place.length, place.offset)
+        file = self._file(segment)  # held: one that nobody holds closes itself
+        return self._disk.read(file.descriptor, place.length, place.offset)
 
     def read_cached(self, segment: Segment, place: Place) -> bytes | None:
         """Return the line at a place if nothing must be waited for, else None."""
@@ -223,8 +224,7 @@ class SegmentReader:
     def _file(self, segment: Segment) -> _OpenFile:
         file = self._files.get(segment.number)
         if file is None:
-            file = _OpenFile(self._disk, segment.path)
-            self._files[segment.number] = file
+            file = self._files.setdefault(segment.number, _OpenFile(self._disk, segment.path))
             while len(self._files) > _OPEN_FILES:
                 self._files.pop(next(iter(self._files)), None)
         return file

@@ -158,8 +158,11 @@ class LogWriter:
                 group.error = StoreUnavailable(f"the log could not be written: {type(error).__name__}")
                 self._abandon_segment(group)
             self._finished(group)
-        if self._descriptor >= 0:
-            self._disk.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            if self._unmarked:
+                # What failed last is not to come back because nothing was appended since.
+                self._begin_segment(self._today())
+            self._close_descriptor()
 
     def _write(self, group: Group) -> None:
         lines = [line for submission in group.submissions for line in submission.lines]
@@ -187,9 +190,9 @@ class LogWriter:
         return current if fits else self._begin_segment(day)
 
     def _begin_segment(self, day: str) -> Segment:
-        if self._descriptor >= 0:
-            self._disk.close(self._descriptor)
-            self._descriptor, self._current = -1, None
+        self._close_descriptor()
+        self._current = None
+        # A number is used once: what could not be created may be there all the same, what was removed may come back.
         self._last_number += 1
         path = segment_path(self._directory, day, self._last_number)
         self._disk.make_directory(path.parent)
@@ -215,7 +218,11 @@ class LogWriter:
         if self._current is not None:
             self._unmarked[self._current.number] = self._current.valid
             group.abandoned = self._current
-        if self._descriptor >= 0:
-            with contextlib.suppress(OSError):
-                self._disk.close(self._descriptor)
-        self._descriptor, self._current = -1, None
+        self._current = None
+        with contextlib.suppress(OSError):
+            self._close_descriptor()
+
+    def _close_descriptor(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            self._disk.close(descriptor)
