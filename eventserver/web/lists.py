@@ -2,11 +2,12 @@
 
 import base64
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from backends.base import EventStore, Page, Position, Query
 from backends.record import original_of
@@ -70,11 +71,13 @@ async def _stream(request: web.Request, store: EventStore, wanted: ListRequest) 
     pages = _pages(store, wanted)
     page = await anext(pages)
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
-    response.enable_chunked_encoding()
+    if request.version < HttpVersion11:
+        response.force_close()  # there are no chunks: the end of the connection is the end of the stream
     await response.prepare(request)
-    await _write(response, page)
-    async for following in pages:
-        await _write(response, following)
+    if request.method != "HEAD":
+        await _write(response, page)
+        async for following in pages:
+            await _write(response, following)
     await response.write_eof()
     return response
 
@@ -103,9 +106,11 @@ def read_list_request(parameters: Mapping[str, str], smrtlink_id: str | None) ->
         Refusal: ``invalid_parameter``, naming the parameter and what would be right.
 
     """
-    for name in parameters:
+    for name, number in Counter(name for name, _ in parameters.items()).items():
         if name not in PARAMETERS:
             raise _invalid(name, f"is not known here; known are {', '.join(PARAMETERS)}")
+        if number > 1:
+            raise _invalid(name, "is there more than once")
     version = _integer(parameters, "eventTypeVersion", _MAX_VERSION)
     if version is not None and "eventTypeId" not in parameters:
         raise _invalid("eventTypeVersion", "needs eventTypeId beside it")
@@ -149,12 +154,12 @@ def _position(parameters: Mapping[str, str]) -> Position | None:
     if text is None:
         return None
     try:
-        match = _CURSOR.fullmatch(base64.urlsafe_b64decode(text.encode("ascii") + b"==").decode("ascii"))
+        match = _CURSOR.fullmatch(base64.b64decode(f"{text}==", b"-_", validate=True).decode("ascii"))
+        if match is not None and parse_instant(match[1]) == match[1]:
+            return Position(match[1], match[2])
     except ValueError:
-        match = None
-    if match is None:
-        raise _invalid("cursor", "should be one that a Link header gave")
-    return Position(match[1], match[2])
+        pass
+    raise _invalid("cursor", "should be one that a Link header gave")
 
 
 def _link_to_next(request: web.Request, position: Position) -> str:
