@@ -49,7 +49,7 @@ async def split_array(body: bytes, *, most: int) -> list[bytes]:
         start = _after_space(text, position)
         end = _end_of_value(text, start) or await _end_of_large_value(text, start)
         if len(elements) == most:
-            raise Refusal(Code.PAYLOAD_TOO_LARGE, f"The batch has more than {most} events; send the rest in another.")
+            raise too_many_events(most)
         elements.append(text[start:end].encode())
         position = _after_space(text, end)
         separator = text[position : position + 1]
@@ -113,3 +113,8 @@ async def _end_of_large_value(text: str, start: int) -> int:
             await asyncio.sleep(0)
             started = perf_counter()
     raise malformed("it ends in the middle of an element")
+
+
+def too_many_events(most: int) -> Refusal:
+    """Return the refusal of a batch that has more than so many events."""
+    return Refusal(Code.PAYLOAD_TOO_LARGE, f"The batch has more than {most} events; send the rest in another.")

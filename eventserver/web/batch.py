@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from time import perf_counter
 from typing import Any, Final
 
 from aiohttp import web
 
 from eventserver.batch import SLICE_SECONDS, Batch, Verdict
-from eventserver.json_array import split_array
-from eventserver.refusal import Code, Refusal
+from eventserver.json_array import split_array, too_many_events
+from eventserver.refusal import Refusal
 from eventserver.web.bodies import NDJSON, read_chunks, require_json, whole_body
 from eventserver.web.keys import BODY_ROOM, COUNTERS, INTAKE, SETTINGS
 from eventserver.web.problem import answer
@@ -50,13 +51,12 @@ async def _take_lines(request: web.Request, batch: Batch) -> web.StreamResponse:
     """Take events as their lines arrive; what arrived whole is stored, whatever happens to the rest."""
     settings = request.app[SETTINGS]
     try:
-        async for lines in _read_lines(request):
-            room = settings.event_max_batch_events - len(batch.verdicts)
-            await batch.add(lines[:room])
-            if len(lines) > room:
-                most = settings.event_max_batch_events
-                detail = f"The batch has more than {most} events; send the rest in another."
-                raise Refusal(Code.PAYLOAD_TOO_LARGE, detail)  # noqa: TRY301 - like a limit of bytes, met in mid-stream
+        async with aclosing(_read_lines(request)) as arriving:
+            async for lines in arriving:
+                room = settings.event_max_batch_events - len(batch.verdicts)
+                await batch.add(lines[:room])
+                if len(lines) > room:
+                    raise too_many_events(settings.event_max_batch_events)  # noqa: TRY301 - as a limit of bytes is
     except Exception as error:
         verdicts = await batch.finish()
         if not isinstance(error, Refusal):
@@ -68,7 +68,7 @@ async def _take_lines(request: web.Request, batch: Batch) -> web.StreamResponse:
     return json_answer(await verdicts_document(await batch.finish()))
 
 
-async def _read_lines(request: web.Request) -> AsyncIterator[list[bytes]]:
+async def _read_lines(request: web.Request) -> AsyncGenerator[list[bytes], None]:
     """Yield the lines that each chunk completes, blank ones left out."""
     settings = request.app[SETTINGS]
     limit, seconds = settings.event_max_batch_bytes, settings.event_body_timeout_seconds
