@@ -116,8 +116,8 @@ def to_microseconds(moment: str) -> int:
 
 def to_moment(microseconds: int) -> str:
     """Return microseconds since 1970 as a moment."""
-    moment = _EPOCH + microseconds * _MICROSECOND
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+    moment = (_EPOCH + microseconds * _MICROSECOND).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='microseconds')}Z"
 
 
 def _cut(text: str, length: int) -> str:

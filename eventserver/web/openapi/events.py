@@ -23,6 +23,17 @@ _TAKEN: Final = {
 }
 _READING: Final = (Code.STORAGE_UNAVAILABLE,)
 _STORING: Final = (Code.STORAGE_UNAVAILABLE, Code.STORAGE_FULL)
+_RECEIVED: Final = parameter(
+    "Event-Received",
+    "header",
+    "Operators only: the moment in UTC at which the event arrived, where that was not now, as of an archive. Operators "
+    "send the admin token as `Authorization: Bearer`, or are on the server's machine where it has none.",
+    {
+        "type": "string",
+        "format": "date-time",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$",
+    },
+)
 _FILTERS: Final = [
     parameter("eventTypeId", "query", "Only events of this type.", {"type": "string"}),
     parameter(
@@ -74,9 +85,11 @@ def _post(settings: Settings, examples: dict[str, Any]) -> dict[str, Any]:
             "It is durable before the answer. The same event again is fine. A body of up to "
             f"{settings.event_max_event_bytes} bytes is taken; a missing Content-Type and text/plain count as JSON."
         ),
+        "parameters": [_RECEIVED],
         "requestBody": {"required": True, "content": content(reference("NewEvent"), examples=examples)},
         "responses": answers(
             *TAKING,
+            *(Code.INVALID_PARAMETER, Code.UNAUTHORIZED, Code.FORBIDDEN),
             *(Code.MALFORMED_JSON, Code.EVENT_CONFLICT),
             *(Code.INVALID_EVENT, Code.UNKNOWN_EVENT_TYPE, Code.SCHEMA_VIOLATION),
             *_STORING,
@@ -104,7 +117,8 @@ def _batch(settings: Settings, examples: list[dict[str, Any]]) -> dict[str, Any]
         "summary": "Send many events",
         "description": (
             f"Up to {most} events or {settings.event_max_batch_bytes} bytes, as a JSON array or as lines. The good "
-            "ones go in, whatever the others are; lines are taken as they arrive, and a bad one costs only itself."
+            "ones go in, whatever the others are; lines are taken as they arrive, and a bad one costs only itself. An "
+            "array that is malformed is refused whole."
         ),
         "requestBody": {
             "required": True,
@@ -116,6 +130,7 @@ def _batch(settings: Settings, examples: list[dict[str, Any]]) -> dict[str, Any]
         "responses": answers(
             *TAKING,
             Code.MALFORMED_JSON,
+            *_STORING,
             s200={"description": "A verdict for each event, in order.", "content": content(verdicts)},
         ),
     }

@@ -9,7 +9,10 @@ from eventserver.web.problem import DOCUMENTATION, KINDS, MEDIA_TYPE
 JSON: Final = "application/json"
 UUID_PATTERN: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 UUID: Final = {"type": "string", "format": "uuid", "pattern": UUID_PATTERN}
-TAKING: Final = (Code.BAD_REQUEST, Code.REQUEST_TIMEOUT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+TAKING: Final = (
+    *(Code.BAD_REQUEST, Code.REQUEST_TIMEOUT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE),
+    Code.TOO_MANY_REQUESTS,
+)
 """The refusals of whatever reads a body."""
 _HEADERS: Final = {
     "Retry-After": "Seconds to wait before another try.",

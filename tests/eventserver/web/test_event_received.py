@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient
 from pydantic import SecretStr
 
 from backends.record import received_of
 from eventserver.app import make_app
 from eventserver.config import Settings
-from eventserver.web.keys import STORE
+from eventserver.web.keys import QUARANTINE, STORE
 from support.events import RECEIVED, new_uuid
 from support.intakes import sent
 from support.wire_events import code_of, post
@@ -55,3 +56,13 @@ async def test_a_proxys_client_is_no_operator(client: TestClient) -> None:
 async def test_what_is_no_moment_of_arrival_is_refused(client: TestClient, moment: str) -> None:
     """It has one form, since it becomes a part of the record as it is."""
     assert await take_at(client, moment) == (400, "invalid_parameter", None)
+
+
+@pytest.mark.parametrize("moment", ["0404-06-11T09:30:57.677074Z", "1970-01-01T00:00:00.000000Z", RECEIVED])
+async def test_what_is_refused_keeps_the_moment_that_was_told(
+    client: TestClient, app: web.Application, moment: str
+) -> None:
+    """In the quarantine too, whatever year it is."""
+    await post(client, b"{", **{"Event-Received": moment})
+    [entry] = (await app[QUARANTINE].find()).entries
+    assert (entry.received, entry.last_received) == (moment, moment)
