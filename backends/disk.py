@@ -8,6 +8,9 @@ import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+_NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
 
 
 class Disk:
@@ -104,7 +107,7 @@ class Disk:
         """Read like ``read`` if that needs no waiting for the device, else return None."""
         buffer = bytearray(length)
         try:
-            count = os.preadv(descriptor, [buffer], offset, getattr(os, "RWF_NOWAIT", 0))
+            count = os.preadv(descriptor, [buffer], offset, _NOWAIT)
         except OSError:
             return None
         return bytes(buffer) if count == length else None

@@ -132,7 +132,11 @@ class FilesystemStore(EventStore):
     async def get(self, uuid: str) -> bytes | None:  # noqa: D102
         self._require_open()
         places = self.index.find_places(uuid)
-        return await self._read_first(uuid, places) if places else None
+        if not places:
+            return None
+        # As in _read_first: a coroutine less for what is found in the cache.
+        record = self._reader.first_cached(uuid, places)
+        return record if record is not None else await self._in_thread(self._reader.first, uuid, places)
 
     async def find(self, query: Query, *, limit: int, max_bytes: int) -> Page:  # noqa: D102
         self._require_open()

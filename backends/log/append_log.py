@@ -16,6 +16,7 @@ SEGMENT_BYTES: Final = 256 * 1024 * 1024
 GROUP_LINES: Final = 5_000
 """So many lines are told of in one turn of the loop; a larger submission is a group of its own."""
 COLLECT_LINES: Final = 512
+COLLECT_PACE: Final = 8
 COLLECT_SECONDS: Final = 0.005
 
 
@@ -233,13 +234,13 @@ class AppendLog:
         self._loop.call_soon(self._collect)
 
     def _collect(self) -> None:
-        """Let the group grow as long as each turn of the loop brings more lines, so that all of a burst share one sync.
+        """Let the group grow as long as each turn of the loop brings many lines, so that all of a burst share one sync.
 
         A group costs as much as ten lines (a thread is woken and takes the interpreter's lock three times), and at 256
-        connections the groups were of 44 lines without this. Where nothing more comes, it takes one turn: microseconds.
+        connections the groups were of 44 lines without this. Where few come, it takes one turn: microseconds.
         """
         count = sum([len(submission.lines) for submission in self._pending.submissions])
-        if self._collected < count < COLLECT_LINES and time.monotonic() < self._collect_until:
+        if self._collected + COLLECT_PACE <= count < COLLECT_LINES and time.monotonic() < self._collect_until:
             assert self._loop is not None
             self._collected = count
             self._loop.call_soon(self._collect)

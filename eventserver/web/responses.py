@@ -90,5 +90,5 @@ def json_answer(body: bytes, *, status: int = 200, headers: dict[str, str] | Non
     """
     headers = headers or {}
     if len(body) <= LARGE_ANSWER:
-        return WholeAnswer(status, body, "".join(f"{name}: {value}\r\n" for name, value in headers.items()))
+        return WholeAnswer(status, body, "".join([f"{name}: {value}\r\n" for name, value in headers.items()]))
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
