@@ -17,7 +17,7 @@ there beside a running server.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -125,9 +125,9 @@ class FilesystemStore(EventStore):
     async def prepare(self, schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:  # noqa: ARG002, D102
         self._require_open()
 
-    def put(self, events: Sequence[Event]) -> Coroutine[Any, Any, list[Outcome]]:  # noqa: D102
+    async def put(self, events: Sequence[Event]) -> list[Outcome]:  # noqa: D102
         self._require_open()
-        return self._admission.put(events)
+        return await self._admission.put(events)
 
     async def get(self, uuid: str) -> bytes | None:  # noqa: D102
         self._require_open()
