@@ -31,7 +31,7 @@ def running(root: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "eventserver", "serve", "--host", "127.0.0.1", "--port", "0", "--root", root]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 30
-        while not (holder := holder_of(root)):
+        while not (holder := holder_of(root) or "").startswith("pid "):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
