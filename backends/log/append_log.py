@@ -111,7 +111,8 @@ class AppendLog:
         A cancelled call may still take effect.
 
         Raises:
-            StorageFull, StoreUnavailable: none of the lines is in the log, nor will be after a restart.
+            StorageFull, StoreUnavailable: none of the lines is in the log, nor will be once another line is, or the log
+                was closed. (A process that is killed before that may find them whole.)
             StoreClosed: the log is not open for writing.
 
         """
