@@ -14,7 +14,7 @@ _WINDOWS: Final = (4 * 1024, 64 * 1024, 1024 * 1024)
 _LONGEST_TOKEN: Final = 16
 """Characters: an error so close to a window's end may come of the cut; beyond strings no token that must be whole is
 longer (an escape has 12, a literal 5)."""
-_TOKENS: Final = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TOKENS: Final = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\[\]{}"]{1,65536}', re.DOTALL)
 _NUMBER: Final = re.compile(r"[-+.0-9eE]+")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # Only where a value ends is wanted: numbers stay text, which also spares the quadratic reading of long ones.
@@ -100,14 +100,14 @@ async def _end_of_large_value(text: str, start: int) -> int:
         return number.end()
     depth, started = 0, perf_counter()
     for token in _TOKENS.finditer(text, start):
-        character = token[0][0]
+        character = text[token.start()]
         if character in "[{":
             depth += 1
         elif character in "]}":
             depth -= 1
             if depth <= 0:
                 return token.end()
-        elif depth == 0:
+        elif depth == 0 and character == '"':
             return token.end()
         if perf_counter() - started > _SLICE_SECONDS:
             await asyncio.sleep(0)

@@ -12,6 +12,7 @@ from eventserver.web.keys import BODY_ROOM
 
 _JSON_TYPES: Final = frozenset({"application/json", "text/plain", ""})
 """A missing type and ``text/plain`` are taken as JSON, for old clients."""
+_SLICE_SECONDS: Final = 0.005
 NDJSON: Final = "application/x-ndjson"
 
 
@@ -96,8 +97,13 @@ async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> As
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     size, left, loop = 0, seconds, asyncio.get_running_loop()
+    given_back = loop.time()
     while True:
         started = loop.time()
+        if started - given_back > _SLICE_SECONDS:
+            # A chunk that is there already, or unpacks to many, is given without a turn of the loop.
+            await asyncio.sleep(0)
+            given_back = loop.time()
         try:
             async with asyncio.timeout(left):
                 chunk = await request.content.readany()

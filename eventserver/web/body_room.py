@@ -8,6 +8,8 @@ from eventserver.refusal import Code, Refusal
 
 ROOM_BYTES: Final = 128 * 1024 * 1024
 """Eight of the largest batches, or 128 of the largest events, at a time."""
+FREE_BYTES: Final = 64 * 1024
+"""Of each body so much is not counted: however many large ones stand there, an ordinary event finds room."""
 
 
 class BodyRoom:
@@ -15,12 +17,16 @@ class BodyRoom:
 
     Args:
         most: bytes.
+        free: so many bytes of each body are not counted.
 
     """
 
-    def __init__(self, most: int = ROOM_BYTES) -> None:
+    def __init__(self, most: int = ROOM_BYTES, free: int = FREE_BYTES) -> None:
         self.held = 0
+        """Bytes that are held now, counted or free."""
+        self._counted = 0
         self._most = most
+        self._free = free
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
@@ -28,13 +34,16 @@ class BodyRoom:
 
         The function raises ``Refusal``, ``too_many_requests``, when there is no more.
         """
-        taken = 0
+        taken = counted = 0
 
         def take(count: int) -> None:
-            nonlocal taken
-            if self.held + count > self._most:
+            nonlocal taken, counted
+            more = max(0, taken + count - self._free) - counted
+            if more and self._counted + more > self._most:
                 detail = "Other requests hold as many bytes as this server takes at a time; send it again later."
                 raise Refusal(Code.TOO_MANY_REQUESTS, detail)
+            self._counted += more
+            counted += more
             self.held += count
             taken += count
 
@@ -42,3 +51,4 @@ class BodyRoom:
             yield take
         finally:
             self.held -= taken
+            self._counted -= counted

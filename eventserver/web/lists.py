@@ -16,7 +16,7 @@ from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import NDJSON
 from eventserver.web.events import uuid_of
 from eventserver.web.keys import STORE
-from eventserver.web.responses import json_answer
+from eventserver.web.responses import in_time, json_answer
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -75,10 +75,10 @@ async def _stream(request: web.Request, store: EventStore, wanted: ListRequest) 
         response.force_close()  # there are no chunks: the end of the connection is the end of the stream
     await response.prepare(request)
     if request.method != "HEAD":
-        await _write(response, page)
+        await _write(request, response, page)
         async for following in pages:
-            await _write(response, following)
-    await response.write_eof()
+            await _write(request, response, following)
+    await in_time(request, response.write_eof())
     return response
 
 
@@ -94,9 +94,10 @@ async def _pages(store: EventStore, wanted: ListRequest) -> AsyncIterator[Page]:
         query = query._replace(after=page.next)
 
 
-async def _write(response: web.StreamResponse, page: Page) -> None:
+async def _write(request: web.Request, response: web.StreamResponse, page: Page) -> None:
     if page.records:
-        await response.write(b"".join(original_of(record) + b"\n" for record in page.records))
+        lines = b"".join([original_of(record) + b"\n" for record in page.records])
+        await in_time(request, response.write(lines))
 
 
 def read_list_request(parameters: Mapping[str, str], smrtlink_id: str | None) -> ListRequest:

@@ -1,5 +1,7 @@
 """Answers whose bytes are known when they are made."""
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Final
 
 from aiohttp import HttpVersion10, web
@@ -8,6 +10,8 @@ from aiohttp.helpers import rfc822_formatted_time
 
 LARGE_ANSWER: Final = 64 * 1024
 """Bytes; a larger one goes through the framework's writer, which waits for a slow reader."""
+READ_SECONDS: Final = 60.0
+"""How long a client may read nothing of an answer, as long as installed clients wait for us."""
 _REASONS: Final = {200: "OK", 201: "Created"}
 
 
@@ -52,6 +56,8 @@ class WholeAnswer(web.StreamResponse):
             raise ConnectionResetError(msg)
         transport.write(head if request.method == "HEAD" else head + body)
         self._eof_sent = True
+        if request.protocol.writing_paused:
+            await in_time(request, request.writer.drain())
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -79,6 +85,32 @@ class LastResponse(web.Response):
             await linger()
 
 
+class LargeAnswer(web.Response):
+    """An answer that its reader must take within a time."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write it, waiting for the reader."""
+        assert self._req is not None
+        await in_time(self._req, super().write_eof(data))
+
+
+async def in_time(request: web.BaseRequest, writing: Awaitable[None]) -> None:
+    """Wait for a client to read; one that reads nothing for so long is cut off, for its answer lies in memory.
+
+    Raises:
+        ConnectionResetError: it was.
+
+    """
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await writing
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        msg = "the client does not read"
+        raise ConnectionResetError(msg) from None
+
+
 def json_answer(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.StreamResponse:
     """Answer with JSON; small answers are one write, large ones wait for the reader.
 
@@ -91,4 +123,4 @@ def json_answer(body: bytes, *, status: int = 200, headers: dict[str, str] | Non
     headers = headers or {}
     if len(body) <= LARGE_ANSWER:
         return WholeAnswer(status, body, "".join([f"{name}: {value}\r\n" for name, value in headers.items()]))
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+    return LargeAnswer(body=body, status=status, headers=headers, content_type="application/json")

@@ -30,7 +30,7 @@ PATHS = [EVENTS, BATCH, VALIDATE]
 def app(settings: Settings) -> web.Application:
     """An application with little room."""
     made = make_app(settings)
-    made[BODY_ROOM] = BodyRoom(ROOM)
+    made[BODY_ROOM] = BodyRoom(ROOM, free=0)
     return made
 
 
@@ -189,7 +189,7 @@ async def test_the_room_is_given_back_when_the_client_goes_away(
 
 def test_a_room_holds_what_it_can_and_not_a_byte_more() -> None:
     """What was refused takes no room, and each share gives back its own."""
-    room = BodyRoom(10)
+    room = BodyRoom(10, free=0)
     with room.share() as first:
         first(4)
         with room.share() as second:
@@ -206,7 +206,7 @@ def test_a_room_holds_what_it_can_and_not_a_byte_more() -> None:
 
 def test_a_room_is_left_as_it_was_by_what_fails_in_it() -> None:
     """Whatever the error is."""
-    room = BodyRoom(10)
+    room = BodyRoom(10, free=0)
     with suppress(ZeroDivisionError), room.share() as take:
         take(5)
         raise ZeroDivisionError
@@ -216,3 +216,14 @@ def test_a_room_is_left_as_it_was_by_what_fails_in_it() -> None:
 def test_the_room_is_for_eight_of_the_largest_batches() -> None:
     """As the default limits are."""
     assert 8 * Settings().event_max_batch_bytes == ROOM_BYTES
+
+
+def test_an_ordinary_event_finds_room_beside_any_number_of_large_ones() -> None:
+    """The first bytes of each body are free."""
+    room = BodyRoom(1000, free=100)
+    with room.share() as large, room.share() as small, room.share() as second:
+        large(1100)
+        small(100)
+        with pytest.raises(Refusal):
+            second(101)
+    assert room.held == 0
