@@ -14,8 +14,16 @@ _WINDOWS: Final = (4 * 1024, 64 * 1024, 1024 * 1024)
 _LONGEST_TOKEN: Final = 16
 """Characters: an error so close to a window's end may come of the cut; beyond strings no token that must be whole is
 longer (an escape has 12, a literal 5)."""
-_TOKENS: Final = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\[\]{}"]{1,65536}', re.DOTALL)
-_NUMBER: Final = re.compile(r"[-+.0-9eE]+")
+_CONSTANTS: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+# The pieces of a large value: each takes less than a slice, whatever a sender makes of it, and gives nothing back.
+_PIECE_OF_NUMBER: Final = re.compile(r"[-+.0-9eE]{1,65536}+")
+_PIECE_OF_STRING: Final = re.compile(r'(?:[^"\\]{1,256}+|\\.){1,256}+', re.DOTALL)
+_TOKEN: Final = re.compile(
+    r"[\[\]{}]"
+    r'|(?:[^\[\]{}"]{1,256}+|"(?:[^"\\]{1,256}+|\\.){0,64}+"){1,64}+'
+    r'|(")',  # where a long string begins
+    re.DOTALL,
+)
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # Only where a value ends is wanted: numbers stay text, which also spares the quadratic reading of long ones.
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=len, parse_int=str, parse_float=str, parse_constant=str)
@@ -50,7 +58,10 @@ async def split_array(body: bytes, *, most: int) -> list[bytes]:
         end = _end_of_value(text, start) or await _end_of_large_value(text, start)
         if len(elements) == most:
             raise too_many_events(most)
-        elements.append(text[start:end].encode())
+        element = text[start:end]
+        if element in _CONSTANTS:
+            raise malformed(f"{element} is no JSON value, at character {start}")
+        elements.append(element.encode())
         position = _after_space(text, end)
         separator = text[position : position + 1]
         position += separator == ","
@@ -96,23 +107,47 @@ def _may_be_cut(error: json.JSONDecodeError, window: str) -> bool:
 
 async def _end_of_large_value(text: str, start: int) -> int:
     """Return where a value ends by its brackets alone: it is larger than any event, so it is refused by itself."""
-    if number := _NUMBER.match(text, start):
-        return number.end()
-    depth, started = 0, perf_counter()
-    for token in _TOKENS.finditer(text, start):
-        character = text[token.start()]
+    if text[start] == '"':
+        return await _end_of_string(text, start + 1)
+    if _PIECE_OF_NUMBER.match(text, start):
+        return await _end_of_pieces(_PIECE_OF_NUMBER, text, start)
+    position, depth, started = start, 0, perf_counter()
+    while token := _TOKEN.match(text, position):
+        position, character = token.end(), text[position]
         if character in "[{":
             depth += 1
         elif character in "]}":
             depth -= 1
             if depth <= 0:
-                return token.end()
-        elif depth == 0 and character == '"':
-            return token.end()
+                return position
+        elif token.lastindex is not None:
+            position = await _end_of_string(text, position)
         if perf_counter() - started > _SLICE_SECONDS:
             await asyncio.sleep(0)
             started = perf_counter()
-    raise malformed("it ends in the middle of an element")
+    raise _broken_off()
+
+
+async def _end_of_string(text: str, position: int) -> int:
+    """Return where a string ends whose opening quote is just before."""
+    position = await _end_of_pieces(_PIECE_OF_STRING, text, position)
+    if text[position : position + 1] != '"':
+        raise _broken_off()
+    return position + 1
+
+
+async def _end_of_pieces(piece: re.Pattern[str], text: str, position: int) -> int:
+    started = perf_counter()
+    while match := piece.match(text, position):
+        position = match.end()
+        if perf_counter() - started > _SLICE_SECONDS:
+            await asyncio.sleep(0)
+            started = perf_counter()
+    return position
+
+
+def _broken_off() -> Refusal:
+    return malformed("it ends in the middle of an element")
 
 
 def too_many_events(most: int) -> Refusal:

@@ -20,6 +20,9 @@ SMALL_WINDOWS = (20, 24, 40)
 WINDOWS = [WHOLE_WINDOWS, SMALL_WINDOWS]
 """With small ones, values meet the end of a window at each of their tokens."""
 
+LARGE = 1024 * 1024 + 100
+ODD_STRING = '"' + '\\"]},[{' * (LARGE // 8) + '"'
+
 almost_json = st.text('[]{},:"\\ \t\n\r0123456789.eE+-truefalsn\u00e9', max_size=40)
 
 
@@ -128,6 +131,20 @@ def test_what_is_not_strict_within_an_element_is_no_matter_of_the_array(element:
     assert split(f'[{element},{{"b":2}}]') == [element, '{"b":2}']
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_constant_that_json_does_not_know_is_no_element(constant: str) -> None:
+    """The decoder knows them; the array is refused as it is for any other word."""
+    refusal = refusal_of(f'[{{"a":1}}, {constant}]')
+    assert refusal.code is Code.MALFORMED_JSON
+    assert "character 10" in refusal.detail
+
+
+@pytest.mark.parametrize("large", ['"' + "\\n" * 600_000, "[1" + ',"a"' * 300_000, "[" + ODD_STRING[:-1], "1" * LARGE])
+def test_a_large_element_that_breaks_off_is_refused_with_the_whole(large: str) -> None:
+    """As a small one is."""
+    assert refusal_of(f"[{large}").code is Code.MALFORMED_JSON
+
+
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 def test_nesting_without_end_is_refused_and_breaks_nothing(opening: str) -> None:
     """A million levels are a refusal like any other."""
@@ -141,10 +158,6 @@ def test_so_many_elements_are_taken_and_no_more(number: int) -> None:
     assert len(split(array, most=number)) == number
     if number:
         assert refusal_of(array, most=number - 1).code is Code.PAYLOAD_TOO_LARGE
-
-
-LARGE = 1024 * 1024 + 100
-ODD_STRING = '"' + '\\"]},[{' * (LARGE // 8) + '"'
 
 
 @pytest.mark.parametrize(
@@ -175,6 +188,11 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(b"[" + b",".join([b"{}"] * 1000) + b"]", id="many elements"),
         pytest.param(b"[[" + b",".join([b"[]"] * 400_000) + b"]]", id="one large element"),
+        pytest.param(b"[[" + b"1," * 8_000_000 + b"1]]", id="one large element without brackets"),
+        pytest.param(b"[[" + b'"a",' * 4_000_000 + b"1]]", id="one large element of strings"),
+        pytest.param(b"[" + b"1" * 16_000_000 + b"]", id="one large number"),
+        pytest.param(b'["' + b"x" * 16_000_000 + b'"]', id="one large string"),
+        pytest.param(b'[["' + b"\\n" * 8_000_000 + b'"]]', id="one large string of escapes"),
     ],
 )
 async def test_the_event_loop_is_given_back_while_it_works(ticking: None, body: bytes) -> None:
@@ -190,4 +208,4 @@ async def test_the_event_loop_is_given_back_while_it_works(ticking: None, body: 
     task = asyncio.create_task(others())
     await split_array(body, most=10_000)
     task.cancel()
-    assert turns > 100
+    assert turns > 40
