@@ -128,7 +128,7 @@ class Index:
         self._start(self._new_manifest(), [])
 
     def add(self, event: Event, place: Place) -> None:
-        """Add an event that is durable in the log, as ``add_all`` does."""
+        """Add one event, as ``add_all`` does."""
         self.add_all((event,), (place,))
 
     def add_all(self, events: Sequence[Event], places: Sequence[Place]) -> None:
@@ -240,14 +240,11 @@ class Index:
         )
 
     def verify(self) -> Iterator[str]:
-        """Read all files of the index and check checksums and order; blocking.
-
-        Yields:
-            A sentence for each problem.
-
-        """
+        """Read all files of the index, check checksums and order, and yield a sentence for each problem; blocking."""
         for run in self._shared.current.written:
-            yield from verify_run(self._disk, self._directory, run)
+            problems = list(verify_run(self._disk, self._directory, run))
+            if run in self._shared.current.written:  # else merged into another one meanwhile, and removed
+                yield from problems
 
     def _start(self, manifest: Manifest, runs: list[Run]) -> None:
         self._secret = manifest.secret

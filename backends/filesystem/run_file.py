@@ -134,7 +134,11 @@ def verify_run(disk: Disk, directory: Path, run: Run) -> Iterator[str]:
 
     """
     name, checksum = run.description.name, 0
-    descriptor = disk.open(directory / name)
+    try:
+        descriptor = disk.open(directory / name)
+    except FileNotFoundError:
+        yield f"{name}: the file is missing"
+        return
     try:
         for start in range(0, run.description.size, _READ_BYTES):
             checksum = zlib.crc32(disk.read(descriptor, _READ_BYTES, start), checksum)
