@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from eventserver.refusal import Code, Refusal
 from eventserver.web.keys import BODY_ROOM
 
 _JSON_TYPES: Final = frozenset({"application/json", "text/plain", ""})
 """A missing type and ``text/plain`` are taken as JSON, for old clients."""
+_ENCODINGS: Final = frozenset({"gzip", "deflate", "identity", ""})
 _SLICE_SECONDS: Final = 0.005
 NDJSON: Final = "application/x-ndjson"
 
@@ -20,10 +21,14 @@ def require_json(request: web.Request, *others: str) -> str:
     """Return the media type of the body, lower case.
 
     Raises:
-        Refusal: ``unsupported_media_type``: it is neither JSON nor one of the others, or not in UTF-8.
+        Refusal: ``unsupported_media_type``: it is neither JSON nor one of the others, or not in UTF-8, or has a
+            content encoding that is not undone here.
 
     """
-    header = request.headers.get("Content-Type", "")
+    headers = request.headers
+    if hdrs.CONTENT_ENCODING in headers:
+        _require_known(headers.getall(hdrs.CONTENT_ENCODING))
+    header = headers.get(hdrs.CONTENT_TYPE, "")
     if header == "application/json":
         return header
     media_type, _, parameters = header.lower().partition(";")
@@ -36,6 +41,18 @@ def require_json(request: web.Request, *others: str) -> str:
     if charset and charset not in {"utf-8", "utf8", "us-ascii"}:
         raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, f"The body is said to be in {charset[:40]!r}; JSON is UTF-8.")
     return media_type or "application/json"
+
+
+def _require_known(encodings: list[str]) -> None:
+    """Refuse an encoding that would be taken for the body itself, or undone only in part."""
+    if len(encodings) > 1 or encodings[0].lower() not in _ENCODINGS:
+        raise unknown_encoding(", ".join(encodings))
+
+
+def unknown_encoding(encoding: str) -> Refusal:
+    """Return the refusal of a body that is encoded in a way that is not undone here (RFC 9110 section 15.5.16)."""
+    detail = f"The body is said to be encoded with {encoding[:40]!r}; gzip or deflate, once, are taken here."
+    return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept-Encoding": "gzip, deflate"})
 
 
 def arrived_body(request: web.Request, limit: int) -> bytes | None:

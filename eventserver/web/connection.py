@@ -6,13 +6,16 @@ of this module hold still.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 
 from eventserver.counters import Counters
 from eventserver.refusal import Code, Refusal
+from eventserver.web.bodies import unknown_encoding
 from eventserver.web.problem import answer
 from eventserver.web.responses import LastResponse
 
@@ -69,6 +72,14 @@ class Connection(web.RequestHandler):
         elif self._waiter is not None:
             self.force_close()
 
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """Answer as a problem what no route has seen: ``OPTIONS *`` and ``CONNECT`` have no path."""
+        if isinstance(resp, web.HTTPException):
+            resp = answer(request, resp, self._counters)
+        return web.RequestHandler.finish_response(self, request, resp, start_time)
+
     async def linger(self) -> None:
         """Say that nothing more will be sent, and drop what arrives until the client closes (RFC 9112 section 9.6)."""
         self.close()  # from here on what arrives is not even unpacked
@@ -86,6 +97,9 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what came before any route: bytes that are not HTTP; and pass on that the client is gone."""
+        if isinstance(exc, ContentEncodingError):  # aiohttp knows it, and lacks the library for it
+            self.close()
+            return LastResponse(answer(request, unknown_encoding("br or zstd"), self._counters))
         if status == HTTPStatus.BAD_REQUEST:
             self.close()  # what arrives from here on is dropped
             reason = " ".join((message or "").split())[:100]

@@ -1,6 +1,7 @@
 """Connections on a real socket: refusals in one piece, limits of time, and a stop that loses nothing."""
 
 import asyncio
+import gzip
 import json
 import socket
 
@@ -203,3 +204,39 @@ async def test_connections_are_counted(live: LiveServer, app: web.Application) -
         writer.close()
     await asyncio.sleep(0.05)
     assert app[COUNTERS].connections == 0
+
+
+@pytest.mark.parametrize("target", ["OPTIONS *", "CONNECT here:80", "OPTIONS here"])
+async def test_a_request_without_a_path_is_answered_with_a_problem(live: LiveServer, target: str) -> None:
+    """No route can have it, and it is a refusal like any other."""
+    answer = parse_answer(await live.exchange(f"{target} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode()))
+    assert (answer.status, answer.headers["content-type"]) in {
+        (404, "application/problem+json"),
+        (400, "application/problem+json"),
+    }
+    assert json.loads(answer.body)["code"] in {"not_found", "bad_request"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/events/batch", "/api/v1/validate"])
+@pytest.mark.parametrize(
+    "encodings",
+    [["br"], ["zstd"], ["x-gzip"], ["compress"], ["nonsense"], ["gzip, gzip"], ["deflate, gzip"], ["gzip", "gzip"]],
+)
+async def test_an_encoding_that_is_not_undone_is_refused_and_what_is_right_is_told(
+    live: LiveServer, path: str, encodings: list[str]
+) -> None:
+    """What it stands for would be taken for the event, and kept as a malformed one."""
+    headers = [f"Content-Encoding: {encoding}" for encoding in encodings]
+    answer = parse_answer(await live.exchange(post(gzip.compress(gzip.compress(EVENT)), path, CLOSE, *headers)))
+    assert (answer.status, json.loads(answer.body)["code"]) == (415, "unsupported_media_type")
+    assert "gzip or deflate" in json.loads(answer.body)["detail"]
+    assert answer.headers["accept-encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize(("encoding", "body"), [("GZIP", gzip.compress(EVENT)), ("identity", EVENT), ("", EVENT)])
+async def test_an_encoding_that_is_undone_may_be_spelt_in_any_case(
+    live: LiveServer, encoding: str, body: bytes
+) -> None:
+    """And that there is none may be told."""
+    answer = parse_answer(await live.exchange(post(body, "/api/v1/events", CLOSE, f"Content-Encoding: {encoding}")))
+    assert answer.status == 201
