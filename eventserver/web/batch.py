@@ -13,6 +13,7 @@ from eventserver.batch import SLICE_SECONDS, Batch, Verdict
 from eventserver.json_array import split_array, too_many_events
 from eventserver.refusal import Refusal
 from eventserver.web.bodies import NDJSON, read_chunks, require_json, whole_body
+from eventserver.web.body_room import PART_OF_BATCHES
 from eventserver.web.keys import BODY_ROOM, COUNTERS, INTAKE, SETTINGS
 from eventserver.web.problem import answer
 from eventserver.web.responses import json_answer
@@ -37,7 +38,8 @@ async def post_batch(request: web.Request) -> web.StreamResponse:
     if media_type == NDJSON:
         return await _take_lines(request, batch)
     seconds = settings.event_body_timeout_seconds
-    async with whole_body(request, limit=settings.event_max_batch_bytes, seconds=seconds) as body:
+    limit = settings.event_max_batch_bytes
+    async with whole_body(request, limit=limit, seconds=seconds, part=PART_OF_BATCHES) as body:
         try:
             events = await split_array(body, most=settings.event_max_batch_events)
         except Refusal as refusal:
@@ -73,7 +75,7 @@ async def _read_lines(request: web.Request) -> AsyncGenerator[list[bytes], None]
     settings = request.app[SETTINGS]
     limit, seconds = settings.event_max_batch_bytes, settings.event_body_timeout_seconds
     rest: list[bytes] = []
-    with request.app[BODY_ROOM].share() as take:
+    with request.app[BODY_ROOM].share(PART_OF_BATCHES) as take:
         async for chunk in read_chunks(request, limit=limit, seconds=seconds):
             take(len(chunk))
             if b"\n" not in chunk:

@@ -72,13 +72,14 @@ def arrived_body(request: web.Request, limit: int) -> bytes | None:
 
 
 @asynccontextmanager
-async def whole_body(request: web.Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
+async def whole_body(request: web.Request, *, limit: int, seconds: float, part: float = 1) -> AsyncIterator[bytes]:
     """Read the whole body, decoded from its content encoding, and hold room for it while the block lasts.
 
     Args:
         request: whose body has not been read.
         limit: bytes at most, after decoding.
         seconds: the time for all of it.
+        part: of the room for bodies, that such ones may take.
 
     Raises:
         Refusal: ``payload_too_large`` (at once when the declared length tells), ``request_timeout``,
@@ -89,7 +90,7 @@ async def whole_body(request: web.Request, *, limit: int, seconds: float) -> Asy
     if body is not None:
         yield body
         return
-    with request.app[BODY_ROOM].share() as take:
+    with request.app[BODY_ROOM].share(part) as take:
         chunks = []
         async for chunk in read_chunks(request, limit=limit, seconds=seconds):
             take(len(chunk))

@@ -1,4 +1,4 @@
-"""A bound on the memory that the bodies of all requests take together."""
+"""A bound on the memory that bodies take together: those of all requests, or those of all answers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,13 +7,15 @@ from typing import Final
 from eventserver.refusal import Code, Refusal
 
 ROOM_BYTES: Final = 128 * 1024 * 1024
-"""Eight of the largest batches, or 128 of the largest events, at a time."""
+"""Seven of the largest batches, and sixteen of the largest events beside them; or 32 of the largest pages."""
+PART_OF_BATCHES: Final = 7 / 8
+"""Batches take no more of it, so that the largest of single events find room beside them."""
 FREE_BYTES: Final = 64 * 1024
 """Of each body so much is not counted: however many large ones stand there, an ordinary event finds room."""
 
 
 class BodyRoom:
-    """Bounds the bytes that all requests together hold of bodies that did not come in one packet with their headers.
+    """Bounds the bytes that are held together: of requests, bodies that did not come in one packet with their headers.
 
     Args:
         most: bytes.
@@ -29,18 +31,22 @@ class BodyRoom:
         self._free = free
 
     @contextmanager
-    def share(self) -> Iterator[Callable[[int], None]]:
+    def share(self, part: float = 1) -> Iterator[Callable[[int], None]]:
         """Take what a function, called with numbers of bytes, asks for; give it back when the block ends.
 
-        The function raises ``Refusal``, ``too_many_requests``, when there is no more.
+        Args:
+            part: of the room, from 0 to 1: beyond it no more is taken.
+
+        Yields:
+            The function. It raises ``Refusal``, ``too_many_requests``, when there is no more.
         """
         taken = counted = 0
 
         def take(count: int) -> None:
             nonlocal taken, counted
             more = max(0, taken + count - self._free) - counted
-            if more and self._counted + more > self._most:
-                detail = "Other requests hold as many bytes as this server takes at a time; send it again later."
+            if more and self._counted + more > self._most * part:
+                detail = "Others hold as many bytes as this server keeps at a time; send the request again later."
                 raise Refusal(Code.TOO_MANY_REQUESTS, detail)
             self._counted += more
             counted += more

@@ -14,7 +14,7 @@ from backends.base import Event, Outcome
 from eventserver.app import make_app
 from eventserver.config import Settings
 from eventserver.refusal import Code, Refusal
-from eventserver.web.body_room import ROOM_BYTES, BodyRoom
+from eventserver.web.body_room import PART_OF_BATCHES, ROOM_BYTES, BodyRoom
 from eventserver.web.keys import BODY_ROOM, STORE
 from support.events import new_uuid
 from support.intakes import sent, sent_with_size
@@ -163,7 +163,7 @@ async def test_the_room_is_given_back_whatever_becomes_of_a_body(
     """Taken or refused."""
     held: list[int] = []
     share = app[BODY_ROOM].share
-    app[BODY_ROOM].share = lambda: held.append(1) or share()  # type: ignore[func-returns-value,method-assign]
+    app[BODY_ROOM].share = lambda part=1: held.append(1) or share(part)  # type: ignore[func-returns-value,method-assign]
     answer = await client.post(path, data=BytesIO(body), headers={"Content-Type": "application/json"})
     assert (answer.status, held) == (status, [1])
     assert app[BODY_ROOM].held == 0
@@ -213,9 +213,29 @@ def test_a_room_is_left_as_it_was_by_what_fails_in_it() -> None:
     assert room.held == 0
 
 
-def test_the_room_is_for_eight_of_the_largest_batches() -> None:
+def test_the_room_is_for_seven_of_the_largest_batches_and_sixteen_of_the_largest_events() -> None:
     """As the default limits are."""
-    assert 8 * Settings().event_max_batch_bytes == ROOM_BYTES
+    settings = Settings()
+    assert 7 * settings.event_max_batch_bytes == ROOM_BYTES * PART_OF_BATCHES
+    assert 16 * settings.event_max_event_bytes == ROOM_BYTES * (1 - PART_OF_BATCHES)
+
+
+@pytest.mark.parametrize("content_type", [b"application/json", b"application/x-ndjson"])
+async def test_batches_leave_room_for_large_events(live: LiveServer, app: web.Application, content_type: bytes) -> None:
+    """However many stand there half sent."""
+    part = int(ROOM * PART_OF_BATCHES)
+    request = post(b" " * part, BATCH, length=part + 2).replace(b"application/json", content_type)
+    reader, writer = await live.connect()
+    writer.write(request)
+    await until(lambda: app[BODY_ROOM].held == part)
+    writer.write(b" ")
+    assert code(await one_answer(reader)) == (429, "too_many_requests")
+    writer.close()
+    reader, writer = await live.connect()
+    writer.write(request)
+    await until(lambda: app[BODY_ROOM].held == part)
+    assert (await answer_to(live, post(sent_with_size(100_000), EVENTS, "Connection: close"))).status == 201
+    writer.close()
 
 
 def test_an_ordinary_event_finds_room_beside_any_number_of_large_ones() -> None:
