@@ -18,7 +18,7 @@ from eventserver.intake import Intake
 from eventserver.schemas import Report, SchemaRegistry
 from eventserver.web import batch, docs, events, health, lists, metrics, openapi, quarantine, schemas, status
 from eventserver.web.body_room import BodyRoom
-from eventserver.web.keys import BODY_ROOM, COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, STORE
+from eventserver.web.keys import ANSWER_ROOM, BODY_ROOM, COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, STORE
 from eventserver.web.routing import guarded
 
 _log = structlog.get_logger("eventserver")
@@ -33,6 +33,7 @@ def make_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[COUNTERS] = Counters()
     app[BODY_ROOM] = BodyRoom()
+    app[ANSWER_ROOM] = BodyRoom()
     app.cleanup_ctx.extend([_directory, _schemas, _store, _quarantine, _intake, _schema_watch])
     parts = (status, health, metrics, events, lists, batch, schemas, quarantine, openapi, docs)
     app.add_routes(guarded([route for part in parts for route in part.routes()]))

@@ -13,7 +13,7 @@ from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import arrived_body, require_json, whole_body
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
 from eventserver.web.operators import require_operator
-from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer
+from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer, send
 
 _IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
@@ -76,7 +76,7 @@ async def get_event(request: web.Request) -> web.StreamResponse:
     record = await request.app[STORE].get(uuid)
     if record is None:
         raise Refusal(Code.NOT_FOUND, f"No event with uuid {uuid} is stored.")
-    return json_answer(original_of(record))
+    return await send(request, original_of(record))
 
 
 def uuid_of(request: web.Request) -> str:

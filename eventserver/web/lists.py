@@ -9,14 +9,14 @@ from urllib.parse import urlencode
 
 from aiohttp import HttpVersion11, web
 
-from backends.base import EventStore, Page, Position, Query
+from backends.base import EventStore, Position, Query
 from backends.record import original_of
 from eventserver.message import parse_instant
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import NDJSON
 from eventserver.web.events import uuid_of
-from eventserver.web.keys import STORE
-from eventserver.web.responses import in_time, json_answer
+from eventserver.web.keys import ANSWER_ROOM, STORE
+from eventserver.web.responses import in_time, send, write_pieces
 
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
@@ -63,41 +63,44 @@ async def _list(request: web.Request, smrtlink_id: str | None) -> web.StreamResp
     page = await store.find(wanted.query, limit=wanted.limit or DEFAULT_LIMIT, max_bytes=PAGE_BYTES)
     body = b"[%b]" % b",".join(map(original_of, page.records))
     headers = {} if page.next is None else {"Link": _link_to_next(request, page.next)}
-    return json_answer(body, headers=headers)
+    del page  # while the client reads, its records are not held beside the body
+    return await send(request, body, headers=headers)
 
 
 async def _stream(request: web.Request, store: EventStore, wanted: ListRequest) -> web.StreamResponse:
-    """Stream lines; what fails behind the first page breaks the connection: no part is taken for the whole."""
-    pages = _pages(store, wanted)
-    page = await anext(pages)
-    response = web.StreamResponse(headers={"Content-Type": NDJSON})
-    if request.version < HttpVersion11:
-        response.force_close()  # there are no chunks: the end of the connection is the end of the stream
-    await response.prepare(request)
-    if request.method != "HEAD":
-        await _write(request, response, page)
-        async for following in pages:
-            await _write(request, response, following)
-    await in_time(request, response.write_eof())
-    return response
+    """Stream lines; what fails behind the first page breaks the connection: no part is taken for the whole.
+
+    A stream of many pages has room for the largest from its beginning on.
+    """
+    with request.app[ANSWER_ROOM].share() as take:
+        pages = _pages(store, wanted)
+        lines, is_last = await anext(pages)
+        take(len(lines) if is_last else PAGE_BYTES)
+        response = web.StreamResponse(headers={"Content-Type": NDJSON})
+        if request.version < HttpVersion11:
+            response.force_close()  # there are no chunks: the end of the connection is the end of the stream
+        await response.prepare(request)
+        if request.method != "HEAD":
+            await write_pieces(request, response, lines)
+            async for lines, _ in pages:
+                await write_pieces(request, response, lines)
+        await in_time(request, response.write_eof())
+        return response
 
 
-async def _pages(store: EventStore, wanted: ListRequest) -> AsyncIterator[Page]:
+async def _pages(store: EventStore, wanted: ListRequest) -> AsyncIterator[tuple[bytes, bool]]:
+    """Yield the lines of each page, and whether it is the last."""
     query, left = wanted.query, wanted.limit
-    while True:
+    is_last = False
+    while not is_last:
         page = await store.find(query, limit=min(left or MAX_LIMIT, MAX_LIMIT), max_bytes=PAGE_BYTES)
-        yield page
         if left is not None:
             left -= len(page.records)
-        if page.next is None or left == 0:
-            return
+        is_last = page.next is None or left == 0
         query = query._replace(after=page.next)
-
-
-async def _write(request: web.Request, response: web.StreamResponse, page: Page) -> None:
-    if page.records:
         lines = b"".join([original_of(record) + b"\n" for record in page.records])
-        await in_time(request, response.write(lines))
+        del page  # while the client reads, its records are not held beside the lines
+        yield lines, is_last
 
 
 def read_list_request(parameters: Mapping[str, str], smrtlink_id: str | None) -> ListRequest:

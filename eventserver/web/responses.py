@@ -8,10 +8,13 @@ from aiohttp import HttpVersion10, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 
+from eventserver.web.keys import ANSWER_ROOM
+
 LARGE_ANSWER: Final = 64 * 1024
 """Bytes; a larger one goes through the framework's writer, which waits for a slow reader."""
 READ_SECONDS: Final = 60.0
-"""How long a client may read nothing of an answer, as long as installed clients wait for us."""
+"""How long a client may take for a piece of an answer, as long as installed clients wait for us."""
+_PIECE_BYTES: Final = 64 * 1024
 _REASONS: Final = {200: "OK", 201: "Created"}
 
 
@@ -86,12 +89,28 @@ class LastResponse(web.Response):
 
 
 class LargeAnswer(web.Response):
-    """An answer that its reader must take within a time."""
+    """A JSON answer whose reader must take each piece within a time; it has nothing but bytes as its body."""
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Write it, waiting for the reader."""
-        assert self._req is not None
-        await in_time(self._req, super().write_eof(data))
+        """Write it, waiting for the reader; once only."""
+        request, body = self._req, self.body
+        if request is None:
+            return
+        assert isinstance(body, bytes)
+        await write_pieces(request, self, b"" if request.method == "HEAD" else body)
+        await in_time(request, web.StreamResponse.write_eof(self, data))
+
+
+async def write_pieces(request: web.BaseRequest, response: web.StreamResponse, body: bytes) -> None:
+    """Write a part of an answer; whoever reads on, however slowly, is waited for.
+
+    Raises:
+        ConnectionResetError: the client has read nothing for too long, and was cut off.
+
+    """
+    view = memoryview(body)
+    for start in range(0, len(body), _PIECE_BYTES):
+        await in_time(request, response.write(view[start : start + _PIECE_BYTES]))
 
 
 async def in_time(request: web.BaseRequest, writing: Awaitable[None]) -> None:
@@ -109,6 +128,22 @@ async def in_time(request: web.BaseRequest, writing: Awaitable[None]) -> None:
             request.transport.abort()
         msg = "the client does not read"
         raise ConnectionResetError(msg) from None
+
+
+async def send(request: web.Request, body: bytes, *, headers: dict[str, str] | None = None) -> web.StreamResponse:
+    """Answer 200 with JSON, like ``json_answer``; while a large answer is read, it takes room.
+
+    Raises:
+        Refusal: ``too_many_requests``: large answers that are read slowly, or not at all, take all of it.
+
+    """
+    response = json_answer(body, headers=headers)
+    if isinstance(response, LargeAnswer):
+        with request.app[ANSWER_ROOM].share() as take:
+            take(len(body))
+            await response.prepare(request)
+            await response.write_eof()
+    return response
 
 
 def json_answer(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.StreamResponse:

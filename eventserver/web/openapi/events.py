@@ -21,7 +21,7 @@ _TAKEN: Final = {
         "schema": {"enum": [str(Status.STORED), str(Status.DUPLICATE), str(Status.SPOOLED)]},
     },
 }
-_READING: Final = (Code.STORAGE_UNAVAILABLE,)
+_READING: Final = (Code.TOO_MANY_REQUESTS, Code.STORAGE_UNAVAILABLE)
 _STORING: Final = (Code.STORAGE_UNAVAILABLE, Code.STORAGE_FULL)
 _RECEIVED: Final = parameter(
     "Event-Received",
