@@ -8,10 +8,11 @@ from eventserver.instant import parse_instant, received_now
 from eventserver.refusal import Code, Refusal, Violation
 from eventserver.strict_json import decode
 
-__all__ = ["SystemMessage", "parse", "parse_instant", "received_now"]
+__all__ = ["SystemMessage", "is_uuid", "parse", "parse_instant", "received_now"]
 
 _SPACE: Final = b" \t\n\r"
-_IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
+is_uuid: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}").fullmatch
+"""Tells whether a whole text is a UUID in the one form that the wire knows: a match, or None."""
 _MAX_VERSION: Final = 2147483647
 _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER: Final = 100
@@ -57,8 +58,8 @@ def parse(body: bytes) -> SystemMessage:
         event_type_version = event["eventTypeVersion"]
         message = event["message"]
         if (
-            _IS_UUID(uuid)
-            and _IS_UUID(smrtlink_id)
+            is_uuid(uuid)
+            and is_uuid(smrtlink_id)
             and type(event_type_id) is str
             and type(event_type_version) is int
             and 1 <= event_type_version <= _MAX_VERSION
@@ -95,7 +96,7 @@ def _refusal(event: Any) -> Refusal:
 
 def _violation_of_uuid(event: dict[str, Any], key: str) -> list[Violation]:
     value = event.get(key)
-    if type(value) is str and _IS_UUID(value):
+    if type(value) is str and is_uuid(value):
         return []
     return [Violation(f"/{key}", _must_be(event, key, "a UUID: 8-4-4-4-12 hexadecimal digits with hyphens"))]
 

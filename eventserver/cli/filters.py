@@ -1,6 +1,5 @@
 """The filters of lists, as options: the same as those of the API."""
 
-import re
 from collections.abc import Callable
 from functools import wraps
 
@@ -8,8 +7,7 @@ import click
 
 from backends.base import Query
 from eventserver.instant import parse_instant
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+from eventserver.message import is_uuid
 
 
 class UuidType(click.ParamType[str]):
@@ -19,7 +17,7 @@ class UuidType(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Check a value and return it in lower case."""
-        if not _UUID(value):
+        if not is_uuid(value):
             self.fail(f"{value!r} is no uuid, such as 83927d00-f46c-11e6-9f9b-3c15c2cc8f88", param, ctx)
         return value.lower()
 

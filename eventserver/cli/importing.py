@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from eventserver.cli.running import RunningServer, running_server
 from eventserver.cli.terminal import Advance, plain, progress_bar
 from eventserver.config import Settings
 from eventserver.intake import Intake
+from eventserver.message import is_uuid
 from eventserver.refusal import Refusal
 
 IN_FLIGHT: Final = 64
@@ -26,7 +26,6 @@ IN_FLIGHT: Final = 64
 _SHOWN: Final = 20
 _TAKEN: Final = frozenset({"stored", "spooled", "duplicate"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SYSTEM: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _STOPPING: Final = frozenset({401, 403, 408, 429, 500, 502, 503, 504, 507})
 """Answers that say nothing of the event, and that the next one would get too."""
 
@@ -96,7 +95,7 @@ def import_events(settings: Settings, directory: Path) -> None:
 def find_events(directory: Path) -> Iterator[Path]:
     """Run through the files ``<smrtLinkId>/<uuid>.json`` below a directory, in the order of their names."""
     for system in sorted(directory.iterdir()):
-        if _SYSTEM(system.name) and system.is_dir():
+        if is_uuid(system.name) and system.is_dir():
             yield from sorted(path for path in system.glob("*.json") if path.is_file())
 
 

@@ -5,7 +5,6 @@ from eventserver.schemas.compatibility import Verdict, compare
 from eventserver.schemas.loading import SchemaVersion
 from eventserver.schemas.registry import Candidate, SchemaRegistry
 from eventserver.schemas.report import Finding, Report, SchemaError, Severity
-from eventserver.schemas.source import default_schema_directory
 
 __all__ = [
     "Candidate",
@@ -18,5 +17,4 @@ __all__ = [
     "Verdict",
     "check",
     "compare",
-    "default_schema_directory",
 ]

@@ -32,13 +32,6 @@ class Snapshot(NamedTuple):
         return digest.hexdigest()
 
 
-def default_schema_directory() -> Path:
-    """Return the directory of the schemas of this release: inside the package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    packaged = package / "_schemas"
-    return packaged if packaged.is_dir() else package.parent / "schemas"
-
-
 def read_directory(directory: Path) -> Snapshot:
     """Read every ``.json`` file below a directory; blocking.
 

@@ -7,13 +7,13 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from eventserver.batch import SLICE_SECONDS
 from eventserver.refusal import Code, Refusal
 from eventserver.web.keys import BODY_ROOM
 
 _JSON_TYPES: Final = frozenset({"application/json", "text/plain", ""})
 """A missing type and ``text/plain`` are taken as JSON, for old clients."""
 _ENCODINGS: Final = frozenset({"gzip", "deflate", "identity", ""})
-_SLICE_SECONDS: Final = 0.005
 NDJSON: Final = "application/x-ndjson"
 
 
@@ -118,7 +118,7 @@ async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> As
     given_back = loop.time()
     while True:
         started = loop.time()
-        if started - given_back > _SLICE_SECONDS:
+        if started - given_back > SLICE_SECONDS:
             # A chunk that is there already, or unpacks to many, is given without a turn of the loop.
             await asyncio.sleep(0)
             given_back = loop.time()

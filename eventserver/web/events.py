@@ -1,21 +1,18 @@
 """Events over HTTP: take one, give one back."""
 
-import re
 from datetime import datetime
-from typing import Final
 
 from aiohttp import web
 
 from backends.base import Status
 from backends.record import original_of
 from eventserver.intake import Intake
+from eventserver.message import is_uuid
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import arrived_body, require_json, whole_body
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
 from eventserver.web.operators import require_operator
 from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer, send
-
-_IS_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
 
 def routes() -> list[web.RouteDef]:
@@ -87,7 +84,7 @@ def uuid_of(request: web.Request) -> str:
 
     """
     text = request.match_info["uuid"]
-    if not _IS_UUID(text):
+    if not is_uuid(text):
         detail = f"{text[:80]!r} is not a uuid; it should be 36 characters, 8-4-4-4-12 hexadecimal digits."
         raise Refusal(Code.INVALID_UUID, detail)
     return text.lower()

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventserver.config import packaged_schemas
 from eventserver.refusal import Code, Refusal
-from eventserver.schemas import SchemaRegistry, default_schema_directory
+from eventserver.schemas import SchemaRegistry
 from eventserver.schemas.explain import Explainer
 from eventserver.schemas.validation import compile_schema
 from support.schema_directory import VALUES, SchemaDirectory, described, instances
 
-SHIPPED = SchemaRegistry(default_schema_directory())
+SHIPPED = SchemaRegistry(packaged_schemas())
 SHIPPED.load()
 
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventserver.schemas import SchemaRegistry, SchemaVersion, Severity, check, default_schema_directory
+from eventserver.config import packaged_schemas
+from eventserver.schemas import SchemaRegistry, SchemaVersion, Severity, check
 from eventserver.schemas.validation import second_opinion
 from support.schema_directory import instances
 
-REGISTRY = SchemaRegistry(default_schema_directory())
+REGISTRY = SchemaRegistry(packaged_schemas())
 REGISTRY.load()
 STATES = ["CREATED", "SUBMITTED", "RUNNING", "TERMINATED", "SUCCESSFUL", "FAILED", "UNKNOWN"]
 FROM_THE_WIRE = """
@@ -65,7 +66,7 @@ def test_fields_that_are_not_described_are_taken(version: SchemaVersion) -> None
 
 def test_the_shipped_directory_passes_its_own_check() -> None:
     """Nothing worse than a note."""
-    report = check(default_schema_directory())
+    report = check(packaged_schemas())
     assert {finding.severity for finding in report.findings} == {Severity.NOTE}
 
 
