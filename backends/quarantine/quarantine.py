@@ -95,13 +95,13 @@ class Quarantine:
         """
         for attempt in range(1, _OPEN_ATTEMPTS + 1):
             log = self._make_log()
-            await log.__aenter__()
-            ledger = Ledger(log, self._max_entries)
             try:
+                await log.__aenter__()
+                ledger = Ledger(log, self._max_entries)
                 await asyncio.to_thread(ledger.recover)
             except BaseException as error:
                 await log.__aexit__(None, None, None)
-                # A segment may have been removed by the server beside which this one reads.
+                # A segment may have been removed by the server beside which this one reads: once listed, or once read.
                 if not (self._read_only and isinstance(error, StoreUnavailable) and attempt < _OPEN_ATTEMPTS):
                     raise
             else:

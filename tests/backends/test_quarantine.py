@@ -9,6 +9,7 @@ from zlib import crc32
 
 import pytest
 
+from backends.disk import Disk
 from backends.errors import StorageFull, StoreClosed, StoreError, StoreUnavailable
 from backends.quarantine import Entry, Filter, Group, Quarantine, Refused
 from support.fake_disk import FakeDisk
@@ -309,6 +310,39 @@ async def test_it_can_be_read_beside_a_running_server(tmp_path: Path) -> None:
                 await other.keep(REFUSED)
             with pytest.raises(StoreUnavailable):
                 await other.drop_all(Filter())
+
+
+async def test_it_can_be_opened_while_a_running_server_frees_room(tmp_path: Path) -> None:
+    """A segment that goes between the listing and the reading of it is no fault: it is looked at anew."""
+
+    class Freeing(Disk):
+        """Loses a segment, whose entries were dropped, at the moment when its size is asked for."""
+
+        def size(self, path: Path) -> int:
+            if path == going:
+                path.unlink(missing_ok=True)
+            return super().size(path)
+
+    async with Quarantine(tmp_path, segment_bytes=200) as quarantine:
+        for number in range(4):
+            await quarantine.keep(numbered(number))
+    going = min(tmp_path.rglob("*.ndjson"))
+    async with Quarantine(tmp_path, read_only=True, disk=Freeing()) as other:
+        assert not going.exists()
+        assert await details(other, oldest_first=True) == ["number 1", "number 2", "number 3"]
+
+
+async def test_what_was_there_at_the_opening_can_be_read_to_the_end(tmp_path: Path) -> None:
+    """Also when the server beside it has removed the file since."""
+    async with Quarantine(tmp_path, segment_bytes=200) as quarantine:
+        ids = [await quarantine.keep(numbered(number)) for number in range(4)]
+        async with Quarantine(tmp_path, read_only=True) as other:
+            assert await quarantine.drop(ids[:2]) == 2
+            min(tmp_path.rglob("*.ndjson")).unlink(missing_ok=True)
+            assert len(await details(other)) == 4
+            kept = await other.get(ids[0])
+            assert kept is not None
+            assert kept.body == numbered(0).body
 
 
 async def test_it_is_used_only_while_it_is_open(tmp_path: Path) -> None:
