@@ -5,12 +5,15 @@ from collections.abc import Iterable, Sequence
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from jiter import from_json
+
 from backends.base import Event, Outcome, Status
 from backends.errors import StorageFull, StoreError
 from backends.record import original_of, received_of
 from eventserver.intake import KEPT_CODES, LARGE_BODY, Intake, conflict, refused_body
-from eventserver.message import received_now
+from eventserver.message import is_uuid, received_now
 from eventserver.refusal import Code, Refusal, Violation
+from eventserver.strict_json import decode
 
 SLICE_SECONDS: Final = 0.005
 """The event loop is given back after this long."""
@@ -25,6 +28,7 @@ class Verdict(NamedTuple):
     status: str
     """A ``Status``, or ``INVALID``."""
     uuid: str | None = None
+    """The event's own, lower case; None where none could be read."""
     code: Code | None = None
     detail: str | None = None
     errors: Sequence[Violation] = ()
@@ -40,7 +44,7 @@ class _Refused(NamedTuple):
     body: bytes
     refusal: Refusal
     received: str
-    uuid: str | None = None
+    uuid: str | None
 
 
 _PENDING: Final = Verdict("pending")
@@ -77,7 +81,8 @@ class Batch:
             try:
                 event = judge(body, received) if len(body) <= small else await self._judge_large(body, received)
             except Refusal as refusal:
-                self._refused.append(_Refused(len(verdicts), body, refusal, received))
+                uuid = await self._uuid_of(body, refusal)
+                self._refused.append(_Refused(len(verdicts), body, refusal, received, uuid))
             else:
                 numbers.append(len(verdicts))
                 events.append(event)
@@ -98,6 +103,13 @@ class Batch:
             detail = f"The event has {len(body)} bytes; at most {self._max_event_bytes} are taken."
             raise Refusal(Code.PAYLOAD_TOO_LARGE, detail)
         return await asyncio.to_thread(self._intake.judge, body, received)
+
+    async def _uuid_of(self, body: bytes, refusal: Refusal) -> str | None:
+        if refusal.code is Code.MALFORMED_JSON:
+            return None
+        if len(body) <= LARGE_BODY:
+            return _uuid_in(body, self._max_event_bytes)
+        return await asyncio.to_thread(_uuid_in, body, self._max_event_bytes)
 
     async def _store(self) -> None:
         """Store what was judged good and keep what was not; then both have their verdicts."""
@@ -147,6 +159,17 @@ class Batch:
         for number, uuid in numbers:
             self.verdicts[number] = Verdict(Status.UNAVAILABLE, uuid, code)
             self._intake.counters.outcomes[code, "other"] += 1
+
+
+def _uuid_in(body: bytes, most: int) -> str | None:
+    """Return the uuid of a refused event; of one that is too large only the beginning is read."""
+    try:
+        is_whole = len(body) <= most
+        event = decode(body) if is_whole else from_json(body[:most], catch_duplicate_keys=True, partial_mode=True)
+    except (Refusal, ValueError):
+        return None
+    uuid = event.get("uuid") if type(event) is dict else None
+    return uuid.lower() if type(uuid) is str and is_uuid(uuid) else None
 
 
 def _code_of(error: StoreError) -> Code:

@@ -14,7 +14,6 @@ _WINDOWS: Final = (4 * 1024, 64 * 1024, 1024 * 1024)
 _LONGEST_TOKEN: Final = 16
 """Characters: an error so close to a window's end may come of the cut; beyond strings no token that must be whole is
 longer (an escape has 12, a literal 5)."""
-_CONSTANTS: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 # The pieces of a large value: each takes less than a slice, whatever a sender makes of it, and gives nothing back.
 _PIECE_OF_NUMBER: Final = re.compile(r"[-+.0-9eE]{1,65536}+")
 _PIECE_OF_STRING: Final = re.compile(r'(?:[^"\\]{1,256}+|\\.){1,256}+', re.DOTALL)
@@ -25,14 +24,28 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+
+
+class _NoValueError(ValueError):
+    """A word that Python's decoder takes for a number, and JSON does not know."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise _NoValueError(name)
+
+
 # Only where a value ends is wanted: numbers stay text, which also spares the quadratic reading of long ones.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=len, parse_int=str, parse_float=str, parse_constant=str)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=len, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+)
 
 
 async def split_array(body: bytes, *, most: int) -> list[bytes]:
-    """Return the text of each element; each is still to be judged strictly.
+    """Return the text of each element.
 
-    The event loop is given back every 5 ms.
+    What is no JSON by its grammar (RFC 8259) is refused whole, also for NaN within an element. Where this server is
+    stricter than the grammar (duplicate keys, nesting, lone surrogates) is no matter of the array: each element is
+    still to be judged by itself. The event loop is given back every 5 ms.
 
     Args:
         body: a JSON array.
@@ -58,10 +71,7 @@ async def split_array(body: bytes, *, most: int) -> list[bytes]:
         end = _end_of_value(text, start) or await _end_of_large_value(text, start)
         if len(elements) == most:
             raise too_many_events(most)
-        element = text[start:end]
-        if element in _CONSTANTS:
-            raise malformed(f"{element} is no JSON value, at character {start}")
-        elements.append(element.encode())
+        elements.append(text[start:end].encode())
         position = _after_space(text, end)
         separator = text[position : position + 1]
         position += separator == ","
@@ -80,7 +90,7 @@ def _after_space(text: str, position: int) -> int:
 
 
 def _end_of_value(text: str, start: int) -> int | None:
-    """Return where a value ends, or None when it is longer than the largest window.
+    """Return where a value ends, or None when it is longer than the largest window, or too deep for the decoder.
 
     The decoder holds the interpreter's lock until it is done, so it sees no more than a window at a time.
     """
@@ -90,7 +100,9 @@ def _end_of_value(text: str, start: int) -> int | None:
         try:
             end = _DECODER.raw_decode(window)[1]
         except RecursionError:
-            raise malformed("it is nested too deep") from None
+            return None
+        except _NoValueError as constant:
+            raise malformed(f"{constant} is no JSON value, in the element at character {start}") from None
         except json.JSONDecodeError as error:
             if is_rest or not _may_be_cut(error, window):
                 raise malformed(f"{error.msg} at character {start + error.pos}") from None
@@ -106,7 +118,10 @@ def _may_be_cut(error: json.JSONDecodeError, window: str) -> bool:
 
 
 async def _end_of_large_value(text: str, start: int) -> int:
-    """Return where a value ends by its brackets alone: it is larger than any event, so it is refused by itself."""
+    """Return where a value ends by its brackets alone.
+
+    It is larger or deeper than any event, so it will be refused by itself, also for what else is wrong in it.
+    """
     if text[start] == '"':
         return await _end_of_string(text, start + 1)
     if _PIECE_OF_NUMBER.match(text, start):

@@ -59,10 +59,8 @@ async def _take_lines(request: web.Request, batch: Batch) -> web.StreamResponse:
                 await batch.add(lines[:room])
                 if len(lines) > room:
                     raise too_many_events(settings.event_max_batch_events)  # noqa: TRY301 - as a limit of bytes is
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, what was stored is told
         verdicts = await batch.finish()
-        if not isinstance(error, Refusal):
-            raise
         response = answer(request, error, request.app[COUNTERS])
         assert isinstance(response.body, bytes)
         response.body = b'%b,"verdicts":%b}' % (response.body[:-1], await verdicts_document(verdicts))

@@ -103,6 +103,9 @@ async def whole_body(request: web.Request, *, limit: int, seconds: float, part: 
 async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
     """Yield the body as it arrives, decoded from its content encoding.
 
+    What arrived ahead of an end that comes too soon is given first: the bytes before the limit, or those before the
+    connection was lost.
+
     Args:
         request: whose body has not been read.
         limit: bytes at most, after decoding.
@@ -110,6 +113,7 @@ async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> As
 
     Raises:
         Refusal: ``payload_too_large`` (at once when the declared length tells), ``request_timeout``.
+        ConnectionResetError: the client is gone, or the server stops, before the end of the body.
 
     """
     if (request.content_length or 0) > limit:
@@ -124,7 +128,7 @@ async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> As
             given_back = loop.time()
         try:
             async with asyncio.timeout(left):
-                chunk = await request.content.readany()
+                chunk = await _next_chunk(request)
         except TimeoutError:
             detail = f"The body did not arrive within {seconds:g} s."
             raise Refusal(Code.REQUEST_TIMEOUT, detail) from None
@@ -133,8 +137,32 @@ async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> As
             return
         size += len(chunk)
         if size > limit:
+            yield chunk[: limit - size]
             raise too_large(limit)
         yield chunk
+
+
+async def _next_chunk(request: web.Request) -> bytes:
+    """Return what has arrived of the body, else wait for it; nothing is its end.
+
+    aiohttp tells an error before it gives what arrived ahead of it, also when all has arrived; here it is the other
+    way round.
+    """
+    content = request.content
+    if content.exception() is None and (request.transport is not None or content.is_eof()):
+        try:
+            return await content.readany()
+        except OSError:  # the connection is lost; how, is all the same
+            pass
+        except asyncio.CancelledError:
+            if content.exception() is None:
+                raise  # it is this task that is cancelled, not its request
+    if (rest := content._read_nowait(-1)) or content.is_eof():  # noqa: SLF001 - what is public raises the error first
+        return rest
+    error = content.exception()
+    if error is None or isinstance(error, OSError | asyncio.CancelledError):
+        raise ConnectionResetError("the body is not all here, and nothing more will come") from error
+    raise error
 
 
 def too_large(limit: int) -> Refusal:

@@ -102,8 +102,8 @@ async def test_no_events_have_no_verdicts(workplace: Workplace) -> None:
 
 async def test_a_verdict_says_what_a_sender_needs(workplace: Workplace) -> None:
     """Status and uuid of what was taken; code, sentence and places of what was not."""
-    uuid = new_uuid()
-    wrong = sent(event_type_id="smrtlink_job_change_state", message='{"jobId":"1","jobTypeId":"x","state":"y"}')
+    uuid, other = new_uuid(), new_uuid()
+    wrong = sent(other, event_type_id="smrtlink_job_change_state", message='{"jobId":"1","jobTypeId":"x","state":"y"}')
     stored, duplicate, conflict, invalid = await verdicts_of(
         workplace, [sent(uuid), sent(uuid), sent(uuid, '{"a":1}'), wrong]
     )
@@ -111,9 +111,54 @@ async def test_a_verdict_says_what_a_sender_needs(workplace: Workplace) -> None:
     assert duplicate == Verdict("duplicate", uuid)
     assert conflict[:3] == ("conflict", uuid, Code.EVENT_CONFLICT)
     assert uuid in (conflict.detail or "")
-    assert invalid[:3] == ("invalid", None, Code.SCHEMA_VIOLATION)
+    assert invalid[:3] == ("invalid", other, Code.SCHEMA_VIOLATION)
     assert [violation.pointer for violation in invalid.errors] == ["/message/jobId"]
     assert not any(verdict.retryable for verdict in (stored, duplicate, conflict, invalid))
+
+
+REFUSED_WITH_UUID = {
+    "envelope": b'{"uuid":"%b"}',
+    "envelope, with a number beyond a float": b'{"n":1E+400,"uuid":"%b"}',
+    "type": sent("%b", event_type_id="sl_never_heard_of"),
+    "schema": sent("%b", event_type_id="smrtlink_job_change_state"),
+    "schema, large": sent("%b", '{"text":"' + "x" * LARGE_BODY + '"}', event_type_id="smrtlink_job_change_state"),
+    "size": sent("%b", '{"text":"' + "\\nxé" * MAX_EVENT_BYTES + '"}'),
+}
+
+
+@pytest.mark.parametrize("body", REFUSED_WITH_UUID.values(), ids=REFUSED_WITH_UUID)
+async def test_what_is_refused_has_its_uuid_too(workplace: Workplace, body: bytes) -> None:
+    """In lower case, as in the verdicts on what was taken; so a sender finds it again without counting."""
+    uuid = new_uuid()
+    [verdict] = await verdicts_of(workplace, [body.replace(b"%b", uuid.upper().encode())])
+    assert (verdict.status, verdict.uuid) == ("invalid", uuid)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"1",
+        b'"83927d00-f46c-11e6-9f9b-3c15c2cc8f88"',
+        b'["83927d00-f46c-11e6-9f9b-3c15c2cc8f88"]',
+        b'{"a":1}',
+        b'{"uuid":null}',
+        b'{"uuid":["83927d00-f46c-11e6-9f9b-3c15c2cc8f88"]}',
+        b'{"uuid":"83927d00f46c11e69f9b3c15c2cc8f88"}',
+        b'{"uuid":"83927d00-f46c-11e6-9f9b-3c15c2cc8f88\\n"}',
+        b'{"message":{"uuid":"83927d00-f46c-11e6-9f9b-3c15c2cc8f88"}}',
+        b'{"uuid":"83927d00-f46c-11e6-9f9b-3c15c2cc8f88"',
+        b'{"uuid":"83927d00-f46c-11e6-9f9b-3c15c2cc8f88","uuid":"83927d00-f46c-11e6-9f9b-3c15c2cc8f88"}',
+        b"x" * (MAX_EVENT_BYTES + 1),
+        b"[" * (MAX_EVENT_BYTES + 1),
+        b'{"text":"' + b"x" * MAX_EVENT_BYTES + b'","uuid":"83927d00-f46c-11e6-9f9b-3c15c2cc8f88"}',
+    ],
+    ids=lambda body: body[:40],
+)
+async def test_what_has_no_uuid_is_told_without(workplace: Workplace, body: bytes) -> None:
+    """Nor has what can't be read as JSON, or only behind so many bytes as an event may have."""
+    [verdict] = await verdicts_of(workplace, [body])
+    assert (verdict.status, verdict.uuid) == ("invalid", None)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +221,12 @@ async def test_what_can_not_be_kept_is_not_refused_either(workplace: Workplace, 
     """It is unavailable, so that its sender does not throw it away; the good ones are stored."""
     break_quarantine(workplace.quarantine, error)
     uuid = new_uuid()
-    good, bad, conflicting = await verdicts_of(workplace, [sent(uuid), NO_JSON, sent(uuid, '{"a":1}')])
+    unknown = sent(other := new_uuid(), event_type_id="sl_never_heard_of")
+    good, bad, typeless, conflicting = await verdicts_of(
+        workplace, [sent(uuid), NO_JSON, unknown, sent(uuid, '{"a":1}')]
+    )
     assert good == Verdict("stored", uuid)
+    assert (typeless, typeless.retryable) == (Verdict("unavailable", other, code), True)
     assert (bad, bad.retryable) == (Verdict("unavailable", None, code), True)
     assert (conflicting, conflicting.retryable) == (Verdict("unavailable", uuid, code), True)
 

@@ -73,6 +73,7 @@ def test_each_element_is_the_text_that_was_sent(
 @example(text="[1]]")
 @example(text="[1],[2]")
 @example(text="[01]")
+@example(text="[[NaN]]")
 @example(text='["\\x"]')
 @example(text='["a\nb"]')
 def test_it_takes_the_arrays_that_another_reader_takes_and_no_other_text(text: str) -> None:
@@ -98,9 +99,13 @@ def test_a_part_of_an_array_is_refused_whole(
 def _read(text: str) -> Any:
     """Return a value with its numbers as texts, or a text that says that it is none."""
     try:
-        return json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str)
+        return json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=_no_json)
     except ValueError:
         return "no JSON"
+
+
+def _no_json(constant: str) -> Any:
+    raise ValueError(constant)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"events":[]}', "1", '"[]"', "null", "\ufeff[]", "x[]"])
@@ -125,18 +130,29 @@ def test_a_fault_is_told_with_its_place_in_the_whole_text() -> None:
         assert f"character {text.index(wrong)}" in refusal_of(text).detail
 
 
-@pytest.mark.parametrize("element", ['{"a":NaN}', '{"a":1,"a":2}', '"\\ud800"', "[" * 70 + "]" * 70])
+@pytest.mark.parametrize(
+    "element", ['{"a":1,"a":2}', '"\\ud800"', "[" * 70 + "]" * 70, '{"a":' * 100_000 + "[]" + "}" * 100_000]
+)
 def test_what_is_not_strict_within_an_element_is_no_matter_of_the_array(element: str) -> None:
-    """It costs that event only: each one is judged strictly afterwards."""
+    """It is JSON by the grammar, so it costs that event only: each one is judged strictly afterwards."""
     assert split(f'[{element},{{"b":2}}]') == [element, '{"b":2}']
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_a_constant_that_json_does_not_know_is_no_element(constant: str) -> None:
-    """The decoder knows them; the array is refused as it is for any other word."""
-    refusal = refusal_of(f'[{{"a":1}}, {constant}]')
+@pytest.mark.parametrize("element", ["{}", '{{"a":{}}}', '{{"a":[1,{}],"b":2}}'])
+def test_a_constant_that_json_does_not_know_makes_the_array_malformed(
+    windows: tuple[int, ...], constant: str, element: str
+) -> None:
+    """The decoder knows them, the grammar does not; the array is refused as it is for any other word."""
+    refusal = refusal_of(f'[{{"a":1}}, {element.format(constant)}]')
     assert refusal.code is Code.MALFORMED_JSON
+    assert f"{constant} is no JSON value" in refusal.detail
     assert "character 10" in refusal.detail
+
+
+def test_a_text_that_looks_like_a_constant_is_a_text() -> None:
+    """Also as a name."""
+    assert split('[{"NaN":"-Infinity"},"NaN"]') == ['{"NaN":"-Infinity"}', '"NaN"']
 
 
 @pytest.mark.parametrize("large", ['"' + "\\n" * 600_000, "[1" + ',"a"' * 300_000, "[" + ODD_STRING[:-1], "1" * LARGE])

@@ -117,8 +117,11 @@ def _batch(settings: Settings, examples: list[dict[str, Any]]) -> dict[str, Any]
         "summary": "Send many events",
         "description": (
             f"Up to {most} events or {settings.event_max_batch_bytes} bytes, as a JSON array or as lines. The good "
-            "ones go in, whatever the others are; lines are taken as they arrive, and a bad one costs only itself. An "
-            "array that is malformed is refused whole."
+            "ones go in, whatever the others are. An array that is not JSON (RFC 8259) is refused whole, also for NaN "
+            "in one event; so is one over a limit. Lines are taken as they arrive: a bad one costs only itself, and "
+            "where they end too soon (a limit, the time, the connection) each line that arrived whole is taken; a "
+            "refusal then has the `verdicts` on them. In a verdict `uuid` is in lower case, and null where none can "
+            "be read."
         ),
         "requestBody": {
             "required": True,

@@ -49,13 +49,13 @@ async def verdicts_of(client: TestClient, body: bytes, headers: dict[str, str]) 
 @in_each_form
 async def test_each_event_gets_its_verdict_in_order(client: TestClient, headers: dict[str, str], form: Form) -> None:
     """What was taken has its uuid; what was not has its reason, and the places of what is wrong."""
-    uuid, other = new_uuid(), new_uuid()
+    uuid, other, typeless = new_uuid(), new_uuid(), new_uuid()
     events = [
         sent(uuid),
         sent(uuid.upper()),
         sent(uuid, '{"a":1}'),
         b'{"uuid":1}',
-        sent(event_type_id="sl_never_heard_of"),
+        sent(typeless.upper(), event_type_id="sl_never_heard_of"),
         sent(event_type_id="smrtlink_job_change_state", message='{"jobId":"1","jobTypeId":"x","state":"y"}'),
         sent(other),
     ]
@@ -72,7 +72,7 @@ async def test_each_event_gets_its_verdict_in_order(client: TestClient, headers:
     }
     assert (no_event["status"], no_event["code"], no_event["uuid"]) == ("invalid", "invalid_event", None)
     assert {"pointer", "message"} == no_event["errors"][0].keys()
-    assert (no_type["status"], no_type["code"]) == ("invalid", "unknown_event_type")
+    assert (no_type["status"], no_type["code"], no_type["uuid"]) == ("invalid", "unknown_event_type", typeless)
     assert (no_number["status"], no_number["code"]) == ("invalid", "schema_violation")
     assert [error["pointer"] for error in no_number["errors"]] == ["/message/jobId"]
     assert not any(verdict["retryable"] for verdict in (no_event, no_type, no_number))
@@ -137,7 +137,9 @@ async def test_a_batch_may_be_compressed(client: TestClient, headers: dict[str, 
     assert [verdict["status"] for verdict in verdicts] == ["stored"] * 100
 
 
-@pytest.mark.parametrize("body", [b"", b"[", b"[%b", b"[%b,]", b"[%b]]", b"%b", b"%b\n%b", b'["\xff",%b]', b"{}"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[", b"[%b", b"[%b,]", b"[%b]]", b"%b", b"%b\n%b", b'["\xff",%b]', b'[%b,{"a":NaN}]', b"{}"]
+)
 async def test_a_malformed_array_is_refused_whole_and_kept(
     client: TestClient, app: web.Application, body: bytes
 ) -> None:
@@ -151,6 +153,14 @@ async def test_a_malformed_array_is_refused_whole_and_kept(
     kept = await app[QUARANTINE].get(entry.id)
     assert kept is not None
     assert (kept.body, entry.code, entry.peer) == (body, "malformed_json", "127.0.0.1")
+
+
+async def test_where_one_event_is_not_strict_an_array_goes_in_without_it(client: TestClient) -> None:
+    """Duplicate keys, a lone surrogate or nesting are JSON by its grammar, so the whole can be read for certain."""
+    bad = [b'{"a":1,"a":2}', b'{"a":"\\ud800"}', b"[" * 70 + b"]" * 70, b"[" * 5_000 + b"]" * 5_000]
+    verdicts = await verdicts_of(client, array_of([sent(), *bad, sent()]), JSON)
+    assert [verdict["status"] for verdict in verdicts] == ["stored", *["invalid"] * len(bad), "stored"]
+    assert {verdict["code"] for verdict in verdicts[1:-1]} == {"malformed_json"}
 
 
 async def test_a_malformed_array_that_can_not_be_kept_is_not_refused(client: TestClient, app: web.Application) -> None:

@@ -16,17 +16,14 @@ from hypothesis import strategies as st
 
 from backends.base import Query
 from eventserver.config import Settings
-from eventserver.web.keys import BODY_ROOM, INTAKE, STORE
+from eventserver.web.keys import INTAKE, STORE
 from support.events import new_uuid
 from support.intakes import sent
-from support.live_server import LiveServer
-from support.wire_events import BATCH, NDJSON, array_of, code_of, lines_of, post_batch, stored, until
+from support.wire_events import BATCH, NDJSON, array_of, code_of, lines_of, post_batch, stored
 
 PROPERTY = hypothesis_settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-BATCH_BYTES = 20_000
-
 PLACE = "00000000-0000-0000-0000-000000000000"
 good = st.sampled_from([sent(PLACE), sent(PLACE, '{"text":"é漢"}'), b" \t" + sent(PLACE) + b" "])
 bad = st.sampled_from([b"x", b'{"a":', b"\xff\x00", b'"\\ud800"', b"null", b"\xe2\x80\xa8"])
@@ -36,15 +33,9 @@ ends = st.sampled_from([b"\n", b"\r\n"])
 
 
 @pytest.fixture
-def batch_bytes() -> int:
-    """Bytes of a batch that are taken."""
-    return 16 * 1024 * 1024
-
-
-@pytest.fixture
-def settings(tmp_path: Path, batch_bytes: int) -> Settings:
+def settings(tmp_path: Path) -> Settings:
     """Settings with time enough."""
-    return Settings(event_root_dir=tmp_path, server_port=0, event_max_batch_bytes=batch_bytes)
+    return Settings(event_root_dir=tmp_path, server_port=0)
 
 
 async def post_pieces(client: TestClient, pieces: AsyncIterator[bytes]) -> ClientResponse:
@@ -60,11 +51,6 @@ async def one_by_one(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield piece
         for _ in range(5):
             await asyncio.sleep(0)
-
-
-async def taken_in(app: web.Application, count: int) -> None:
-    """Return when the handler has read so many bytes of the body that is under way."""
-    await until(lambda: app[BODY_ROOM].held >= count)
 
 
 async def count_of_stored(app: web.Application) -> int:
@@ -115,42 +101,6 @@ async def test_behind_10000_events_it_ends_with_the_verdicts_so_far(client: Test
     assert [verdict["index"] for verdict in verdicts] == list(range(10_000))
     assert [verdict["status"] for verdict in verdicts[9_998:]] == ["invalid", "stored"]
     assert await count_of_stored(app) == 1
-
-
-@pytest.mark.parametrize("batch_bytes", [BATCH_BYTES])
-async def test_a_body_that_grows_too_large_ends_with_the_verdicts_so_far(
-    client: TestClient, app: web.Application
-) -> None:
-    """413; what was read whole is stored. What comes behind the limit is read and dropped, so the answer arrives."""
-    before = lines_of([sent(), b"1", sent()])
-    half = sent()[:100]
-
-    async def pieces() -> AsyncIterator[bytes]:
-        yield before + half
-        await taken_in(app, len(before))
-        for _ in range(3):
-            yield sent()[100:] + b"\n" + b" " * BATCH_BYTES + b"\n"
-
-    answer = await post_pieces(client, pieces())
-    assert (answer.status, await code_of(answer)) == (413, "payload_too_large")
-    document = await answer.json()
-    assert [verdict["status"] for verdict in document["verdicts"]] == ["stored", "invalid", "stored"]
-    assert document["httpCode"] == 413
-    assert await count_of_stored(app) == 2
-
-
-async def test_when_the_client_goes_away_what_was_read_whole_is_stored(live: LiveServer, app: web.Application) -> None:
-    """The line that it had begun is not."""
-    reader, writer = await live.connect()
-    lines_ = lines_of([sent(), sent(), b"1", sent()])
-    piece = lines_ + sent()[:-1]
-    head = f"POST {BATCH} HTTP/1.1\r\nHost: here\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9000\r\n\r\n"
-    writer.write(head.encode() + piece)
-    await taken_in(app, len(piece))
-    writer.transport.abort()
-    await until(lambda: app[INTAKE].counters.outcomes["invalid_event", "other"] == 1)
-    assert await count_of_stored(app) == 3
-    assert await reader.read() == b""
 
 
 @pytest.mark.parametrize("form", ["array", "lines"])
