@@ -81,6 +81,7 @@ class Batch:
             try:
                 event = judge(body, received) if len(body) <= small else await self._judge_large(body, received)
             except Refusal as refusal:
+                _forget_its_way(refusal)
                 uuid = await self._uuid_of(body, refusal)
                 self._refused.append(_Refused(len(verdicts), body, refusal, received, uuid))
             else:
@@ -159,6 +160,11 @@ class Batch:
         for number, uuid in numbers:
             self.verdicts[number] = Verdict(Status.UNAVAILABLE, uuid, code)
             self._intake.counters.outcomes[code, "other"] += 1
+
+
+def _forget_its_way(refusal: Refusal) -> None:
+    """Let go of the frames that an error remembers: they hold the event as it was read, many times its size."""
+    refusal.__traceback__ = refusal.__cause__ = refusal.__context__ = None
 
 
 def _uuid_in(body: bytes, most: int) -> str | None:

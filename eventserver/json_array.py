@@ -6,11 +6,13 @@ import re
 from time import perf_counter
 from typing import Final
 
+from backends.collector import collector_paused
 from eventserver.refusal import Code, Refusal
 from eventserver.strict_json import malformed
 
 _SLICE_SECONDS: Final = 0.005
 _WINDOWS: Final = (4 * 1024, 64 * 1024, 1024 * 1024)
+_SMALL: Final = 64 * 1024
 _LONGEST_TOKEN: Final = 16
 """Characters: an error so close to a window's end may come of the cut; beyond strings no token that must be whole is
 longer (an escape has 12, a literal 5)."""
@@ -18,7 +20,7 @@ longer (an escape has 12, a literal 5)."""
 _PIECE_OF_NUMBER: Final = re.compile(r"[-+.0-9eE]{1,65536}+")
 _PIECE_OF_STRING: Final = re.compile(r'(?:[^"\\]{1,256}+|\\.){1,256}+', re.DOTALL)
 _TOKEN: Final = re.compile(
-    r"[\[\]{}]"
+    r"[\[{]{1,65536}+|[\]}]{1,65536}+"
     r'|(?:[^\[\]{}"]{1,256}+|"(?:[^"\\]{1,256}+|\\.){0,64}+"){1,64}+'
     r'|(")',  # where a long string begins
     re.DOTALL,
@@ -98,7 +100,7 @@ def _end_of_value(text: str, start: int) -> int | None:
         window = text[start : start + size]
         is_rest = start + size >= len(text)
         try:
-            end = _DECODER.raw_decode(window)[1]
+            end = _DECODER.raw_decode(window)[1] if size <= _SMALL else _end_in_large(window)
         except RecursionError:
             return None
         except _NoValueError as constant:
@@ -111,6 +113,11 @@ def _end_of_value(text: str, start: int) -> int | None:
             if is_rest or end <= len(window) - _LONGEST_TOKEN:
                 return start + end
     return None
+
+
+def _end_in_large(window: str) -> int:
+    with collector_paused():
+        return _DECODER.raw_decode(window)[1]
 
 
 def _may_be_cut(error: json.JSONDecodeError, window: str) -> bool:
@@ -128,13 +135,14 @@ async def _end_of_large_value(text: str, start: int) -> int:
         return await _end_of_pieces(_PIECE_OF_NUMBER, text, start)
     position, depth, started = start, 0, perf_counter()
     while token := _TOKEN.match(text, position):
-        position, character = token.end(), text[position]
+        begin, position = token.span()
+        character = text[begin]
         if character in "[{":
-            depth += 1
+            depth += position - begin
         elif character in "]}":
-            depth -= 1
-            if depth <= 0:
-                return position
+            if position - begin >= depth:
+                return begin + depth
+            depth -= position - begin
         elif token.lastindex is not None:
             position = await _end_of_string(text, position)
         if perf_counter() - started > _SLICE_SECONDS:

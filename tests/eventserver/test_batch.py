@@ -1,6 +1,7 @@
 """Many events at once: a verdict for each, as if they had been sent one after the other."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
@@ -288,6 +289,20 @@ async def test_refused_events_fill_a_block_too(workplace: Workplace) -> None:
     await batch.add([b"%d" % number for number in range(BLOCK_EVENTS)])
     assert len(await workplace.kept()) == BLOCK_EVENTS
     assert {verdict.status for verdict in batch.verdicts} == {"invalid"}
+
+
+@pytest.mark.parametrize("padding", ["", "x" * LARGE_BODY], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "body", [sent(message="%b", event_type_id="sl_never_heard_of"), b'{"message":%b}'], ids=["type", "envelope"]
+)
+async def test_what_was_read_of_a_refused_event_is_let_go_at_once(
+    workplace: Workplace, body: bytes, padding: str
+) -> None:
+    """Many times its size, it would else be held until its block is stored."""
+    batch = new_batch(workplace)
+    await batch.add([body.replace(b"%b", b'{"kept":{"markerOfThisTest":[[],"%b"]}}' % padding.encode())])
+    assert [value for value in gc.get_objects() if type(value) is dict and "markerOfThisTest" in value] == []
+    assert [verdict.status for verdict in await batch.finish()] == ["invalid"]
 
 
 async def test_the_event_loop_is_given_back_while_it_works(
