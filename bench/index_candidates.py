@@ -30,7 +30,16 @@ from backends.base import Event, Position, Query
 from backends.disk import Disk
 from backends.filesystem.index import Index
 from backends.filesystem.memory_table import MemoryTable
-from backends.filesystem.rows import BY_SYSTEM, BY_TIME, BY_TYPE, make_rows, pack_instants, pack_uuids, sort_rows
+from backends.filesystem.rows import (
+    BY_SYSTEM,
+    BY_TIME,
+    BY_TYPE,
+    digest_of,
+    make_rows,
+    pack_instants,
+    pack_uuids,
+    sort_rows,
+)
 from backends.log import LogPosition, Place
 
 BATCH = 65_536
@@ -124,7 +133,8 @@ class Sorted(Candidate):
 
     def add(self, event: Event, place: Place) -> None:
         """Keep it for the next batch."""
-        self.memory.add(event, TYPES.index((event.event_type_id, event.event_type_version)), place)
+        event_type = TYPES.index((event.event_type_id, event.event_type_version))
+        self.memory.add_all((event,), (event_type,), (place,), (digest_of(b"", event.uuid),))
 
     def end_group(self, place: Place) -> None:  # noqa: ARG002 - as the base class
         """Write a batch when there is enough."""
@@ -133,7 +143,7 @@ class Sorted(Candidate):
 
     def settle(self) -> None:
         """Write a batch."""
-        columns = self.memory.pack(b"")
+        columns = self.memory.pack()
         by_uuid = [
             (b"".join(pair), place.tobytes()) for *pair, place in zip(columns["uuid"], columns["place"], strict=True)
         ]

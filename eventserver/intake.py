@@ -6,6 +6,7 @@ content is in quarantine, durably, before the refusal leaves.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -41,6 +42,11 @@ class Receipt(NamedTuple):
     uuid: str
     original: bytes
     """The stored event as sent: of a duplicate, the first one's spelling."""
+
+
+_make_event: Final = partial(tuple.__new__, Event)
+_make_receipt: Final = partial(tuple.__new__, Receipt)
+"""A third of what the named tuples' own constructors cost."""
 
 
 class Intake:
@@ -104,7 +110,7 @@ class Intake:
         if status is Status.UNAVAILABLE:
             raise StoreUnavailable("the store could not take this event now")
         counters.outcomes[status, event.event_type_id] += 1
-        return Receipt(status, event.uuid, original_of(record or event.record))
+        return _make_receipt((status, event.uuid, original_of(record or event.record)))
 
     def judge(self, body: bytes, received: str | None = None) -> Event:
         """Judge an event by its envelope and its schema, storing nothing.
@@ -116,15 +122,15 @@ class Intake:
             Refusal: it is not valid.
 
         """
-        message = parse(body)
-        event_type = (message.event_type_id, message.event_type_version)
+        uuid, smrtlink_id, event_type_id, event_type_version, at, message, original = parse(body)
+        event_type = (event_type_id, event_type_version)
         is_valid = self._registry.validators.get(event_type)
-        if is_valid is None or not is_valid(message.message):
-            refusal = self._registry.explain(*event_type, message.message)
+        if is_valid is None or not is_valid(message):
+            refusal = self._registry.explain(*event_type, message)
             refusal.event_type = event_type
             raise refusal
-        record = finish_record(message.original, message.at, received or received_now())
-        return Event(message.uuid, message.smrtlink_id, *event_type, message.at, record)
+        record = finish_record(original, at, received or received_now())
+        return _make_event((uuid, smrtlink_id, event_type_id, event_type_version, at, record))
 
     async def refuse(self, body: bytes, refusal: Refusal, *, peer: str, received: str | None = None) -> None:
         """Keep and count what is refused for its content, and nothing else; then the refusal may be sent.

@@ -17,6 +17,7 @@ from eventserver.app import make_app
 from eventserver.config import Settings
 from eventserver.web.connection import Connection
 from eventserver.web.keys import COUNTERS, REGISTRY
+from eventserver.web.routing import Dispatcher
 
 make_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 with suppress(ImportError):  # uvloop has no build for some platforms
@@ -117,6 +118,7 @@ async def _listen(runner: web.AppRunner, settings: Settings, listener: socket.so
 def connection_factory(runner: web.AppRunner, settings: Settings) -> Callable[[], Connection]:
     """Return what makes the protocol of each connection to a runner that is set up."""
     assert runner.server is not None
+    runner.server.request_handler = Dispatcher(runner.app, runner.server.request_handler)
     return partial(
         Connection,
         runner.server,

@@ -111,53 +111,53 @@ class Admission:
         flight = Flight(self._landed, time.monotonic() + self._timeout)
         others: list[tuple[int, Flight]] = []
         known: list[int] = []
-        in_flight, find_places = self._in_flight, self._index.find_places
-        for number in undecided:
-            event = events[number]
-            uuid = event.uuid
+        in_flight = self._in_flight
+        uuids = [events[number].uuid for number in undecided]
+        digests = self._index.digests(uuids)
+        found = self._index.find_all_places(uuids, digests)
+        for number, uuid, digest in zip(undecided, uuids, digests, strict=True):
             if uuid in in_flight:
                 others.append((number, in_flight[uuid]))
-            elif (places := find_places(uuid)) and examined.get(number) != places:
+            elif (places := found.get(uuid)) and examined.get(number) != places:
                 examined[number] = places
                 known.append(number)
             else:
                 in_flight[uuid] = flight
-                flight.events.append(event)
-                flight.records.append(event.record)
+                flight.board(events[number], digest)
         if flight.events:
             try:
                 flight.take_off(self._log)
             except StoreClosed:
-                self._landed(flight.events, ())
+                self._landed(flight, ())
                 raise
         return flight, others, known
 
     def _join_flight(self, event: Event) -> Flight | None:
         """Send one event into the log, if nothing is known of its uuid, with the others of this turn of the loop."""
         uuid = event.uuid
-        if uuid in self._in_flight or self._index.find_places(uuid):
+        [digest] = self._index.digests((uuid,))
+        if uuid in self._in_flight or self._index.find_places(uuid, digest):
             return None
         flight = self._boarding
         if flight.taken:
             flight = Flight(self._landed, time.monotonic() + self._timeout)
             flight.take_off(self._log)
             self._boarding = flight
-        flight.events.append(event)
-        flight.records.append(event.record)
+        flight.board(event, digest)
         self._in_flight[uuid] = flight
         return flight
 
-    def _landed(self, events: Sequence[Event], places: Sequence[Place]) -> None:
+    def _landed(self, flight: Flight, places: Sequence[Place]) -> None:
         """Take what is synced into the index (no places: it failed), so that everybody sees it."""
         if self._is_late:
             self._is_late = False
             self._answered.set()
         if places:
-            self._index.add_all(events, places)
+            self._index.add_all(flight.events, places, flight.digests)
             segment, offset, length = places[-1]
             self._index.mark_complete(LogPosition(segment, offset + length + 1))
         in_flight = self._in_flight
-        for event in events:
+        for event in flight.events:
             del in_flight[event.uuid]
 
     async def _wait_for_disk(self) -> None:

@@ -16,20 +16,21 @@ class Flight:
     """Events that go into the log together, and who waits for them.
 
     Args:
-        landed: called first when they are synced, with their places, or when they failed, with none.
+        landed: called first when they are synced, with the flight and their places, or when they failed, with none.
         deadline: by ``time.monotonic``; after it nobody waits any longer, though the events may still land.
 
     """
 
-    __slots__ = ("_landed", "_loop", "_submission", "deadline", "events", "landed", "records", "waiting")
+    __slots__ = ("_landed", "_loop", "_submission", "deadline", "digests", "events", "landed", "records", "waiting")
 
-    def __init__(self, landed: Callable[[Sequence[Event], Sequence[Place]], None], deadline: float) -> None:
+    def __init__(self, landed: Callable[["Flight", Sequence[Place]], None], deadline: float) -> None:
         self._landed = landed
         self._loop = asyncio.get_running_loop()
         self._submission = _LEFT
         self.deadline = deadline
         self.events: list[Event] = []
         self.records: list[bytes] = []
+        self.digests: list[bytes] = []
         self.landed = False
         self.waiting: list[asyncio.Future[StoreError | None]] = []
 
@@ -37,6 +38,12 @@ class Flight:
     def taken(self) -> bool:
         """Whether it has left (or was never sent): no further event may join."""
         return self._submission.taken
+
+    def board(self, event: Event, digest: bytes) -> None:
+        """Take an event along, with the digest of its uuid; only before it is ``taken``."""
+        self.events.append(event)
+        self.records.append(event.record)
+        self.digests.append(digest)
 
     def take_off(self, log: AppendLog) -> None:
         """Send the events into the log.
@@ -63,7 +70,7 @@ class Flight:
     def _land(self, places: Sequence[Place], error: StoreError | None) -> None:
         """Make the events visible, or forget them; then let everybody go on who waits."""
         self.landed = True
-        self._landed(self.events, places)
+        self._landed(self, places)
         self._tell(error)
 
     def _tell(self, error: StoreError | None) -> None:

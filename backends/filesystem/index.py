@@ -16,7 +16,7 @@ another layout is begun anew.
 import asyncio
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,7 +26,7 @@ from backends.filesystem.listing import list_entries
 from backends.filesystem.maintenance import Maintenance
 from backends.filesystem.manifest import FILE_NAME, EventType, Manifest, read_manifest
 from backends.filesystem.rows import Entry, digest_of
-from backends.filesystem.run import FILTER_MASKS, Run, open_run
+from backends.filesystem.run import FILTER_MASKS, Run, find_candidates, open_run
 from backends.filesystem.run_file import verify_run
 from backends.filesystem.snapshot import SharedSnapshot
 from backends.log import LogPosition, Place
@@ -129,14 +129,25 @@ class Index:
 
     def add(self, event: Event, place: Place) -> None:
         """Add one event, as ``add_all`` does."""
-        self.add_all((event,), (place,))
+        self.add_all((event,), (place,), self.digests((event.uuid,)))
 
-    def add_all(self, events: Sequence[Event], places: Sequence[Place]) -> None:
+    def digests(self, uuids: Iterable[str]) -> list[bytes]:
+        """Return the digests by which uuids are found in runs.
+
+        Args:
+            uuids: 36 characters, lower case.
+
+        """
+        secret = self._secret
+        return [digest_of(secret, uuid) for uuid in uuids]
+
+    def add_all(self, events: Sequence[Event], places: Sequence[Place], digests: Sequence[bytes]) -> None:
         """Add events that are durable in the log; they are found from now on.
 
         Args:
             events: their keys are kept, their records are not. Event types are few: a new one is remembered for good.
             places: of their records. Of several with one uuid the newest place is found first and listed.
+            digests: of their uuids; to find them new has taken these already.
 
         """
         known = self._event_types
@@ -144,7 +155,7 @@ class Index:
         for key in keys:
             if key not in known:
                 known[key] = len(known)
-        self._memory.add_all(events, [known[key] for key in keys], places)
+        self._memory.add_all(events, [known[key] for key in keys], places, digests)
 
     def mark_complete(self, position: LogPosition) -> None:
         """Tell that everything before a position was added; here a memory table ends when it is full.
@@ -155,13 +166,29 @@ class Index:
         if len(self._memory) >= self._memory_rows and not self._read_only:
             self._freeze()
 
-    def find_places(self, uuid: str) -> Sequence[Place]:
+    def find_all_places(self, uuids: Sequence[str], digests: Sequence[bytes]) -> dict[str, Sequence[Place]]:
+        """Return what ``find_places`` does for each of many uuids, without those that are new.
+
+        Run by run for all of them; uuid by uuid takes three times as long.
+        """
+        snapshot = self._shared.current
+        found: dict[str, Sequence[Place]] = {}
+        for memory in (*snapshot.frozen, snapshot.active):
+            found |= {uuid: (place,) for uuid in memory.known(uuids) if (place := memory.find(uuid)) is not None}
+        in_runs: dict[str, set[Place]] = {}
+        for number, run in find_candidates(snapshot.lookups, digests):
+            if uuids[number] not in found:
+                in_runs.setdefault(uuids[number], set()).update(run.find(digests[number]))
+        return found | {uuid: sorted(places, reverse=True) for uuid, places in in_runs.items() if places}
+
+    def find_places(self, uuid: str, digest: bytes | None = None) -> Sequence[Place]:
         """Return where the event with this uuid may stand, newest first; mostly none or one.
 
         What is in memory is exact. Of what is in runs a digest is compared: the record at the place decides.
 
         Args:
             uuid: 36 characters, lower case.
+            digest: of the uuid, where it is known already.
 
         """
         snapshot = self._shared.current
@@ -169,7 +196,8 @@ class Index:
             place = memory.find(uuid)
             if place is not None:
                 return (place,)
-        digest = digest_of(self._secret, uuid)
+        if digest is None:
+            digest = digest_of(self._secret, uuid)
         prefix = int.from_bytes(digest[:4], "big")
         mask = FILTER_MASKS[digest[-1]]
         places: list[Place] = []

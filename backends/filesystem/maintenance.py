@@ -183,7 +183,7 @@ class Maintenance:
         now = self._shared.current
         if now.frozen:
             table = now.frozen[0]
-            run = pack_run(table, self._manifest.secret)
+            run = pack_run(table)
             self._positions.append(table.complete_up_to)
             self._shared.replace_frozen(table, run)
             return True

@@ -1,7 +1,7 @@
 """The newest rows of the index, in memory: added one at a time, found at once, packed by the thousand."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from backends.base import Event
 from backends.filesystem.rows import (
     AT_LENGTH,
+    DIGEST_WIDTH,
     PLACE,
     PLACE_AND_TYPE,
     Bytes,
@@ -16,7 +17,6 @@ from backends.filesystem.rows import (
     TableFormat,
     as_rows,
     column_of,
-    digest_of,
     make_rows,
     pack_instants,
     pack_uuids,
@@ -39,12 +39,23 @@ class MemoryTable:
     garbage collector would have to visit, and nothing of the event's record.
     """
 
-    __slots__ = ("_ats", "_known_systems", "_numbers", "_packed", "_sorted", "_systems", "_uuids", "complete_up_to")
+    __slots__ = (
+        "_ats",
+        "_digests",
+        "_known_systems",
+        "_numbers",
+        "_packed",
+        "_sorted",
+        "_systems",
+        "_uuids",
+        "complete_up_to",
+    )
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._uuids: list[str] = []
         self._systems: list[str] = []
+        self._digests = bytearray()
         self._ats = bytearray()
         self._packed = bytearray()
         self._sorted: dict[str, tuple[int, Rows]] = {}
@@ -55,7 +66,9 @@ class MemoryTable:
     def __len__(self) -> int:
         return len(self._uuids)
 
-    def add_all(self, events: Sequence[Event], event_types: Sequence[int], places: Sequence[Place]) -> None:
+    def add_all(
+        self, events: Sequence[Event], event_types: Sequence[int], places: Sequence[Place], digests: Sequence[bytes]
+    ) -> None:
         """Add events; an older one with the uuid of one of them is not found any more.
 
         Column by column: that takes half the time of event by event.
@@ -64,6 +77,7 @@ class MemoryTable:
             events: their keys are kept, their records are not.
             event_types: the numbers of their types and versions.
             places: of their records.
+            digests: of their uuids, for the identity table.
 
         """
         known = self._known_systems
@@ -71,6 +85,7 @@ class MemoryTable:
         count = len(self._uuids)
         self._packed += b"".join([_pack(*place, kind) for place, kind in zip(places, event_types, strict=True)])
         self._systems += [known.setdefault(event.smrtlink_id, event.smrtlink_id) for event in events]
+        self._digests += b"".join(digests)
         self._ats += "".join([event.at for event in events]).encode()
         self._numbers.update(zip(uuids, range(count, count + len(uuids)), strict=True))
         # A reader in another thread takes this list's length for the number of rows: so it grows last.
@@ -82,6 +97,11 @@ class MemoryTable:
         if number is None:
             return None
         return Place._make(PLACE.unpack_from(self._packed, number * PLACE_AND_TYPE.size))
+
+    def known(self, uuids: Iterable[str]) -> list[str]:
+        """Return those of the uuids that are found here."""
+        numbers = self._numbers
+        return [uuid for uuid in uuids if uuid in numbers]
 
     def table(self, table: TableFormat) -> Rows:
         """Return all that was added before the call as a sorted table; what an earlier call sorted is used again."""
@@ -96,17 +116,12 @@ class MemoryTable:
             self._sorted[table.name] = (count, rows)
         return rows
 
-    def pack(self, secret: bytes) -> dict[str, Bytes]:
-        """Return all columns, for every table, without holding the interpreter's lock for long at a time.
-
-        Args:
-            secret: of the identity table's digests.
-
-        """
+    def pack(self) -> dict[str, Bytes]:
+        """Return all columns, for every table, without holding the interpreter's lock for long at a time."""
         columns: dict[str, bytearray] = {}
         for start in range(0, len(self._uuids), _PIECE_ROWS):
             stop = min(start + _PIECE_ROWS, len(self._uuids))
-            digests = b"".join([digest_of(secret, uuid) for uuid in self._uuids[start:stop]])
+            digests = bytes(self._digests[start * DIGEST_WIDTH : stop * DIGEST_WIDTH])
             for name, values in (("digest", digests), *self._columns(start, stop)):
                 columns.setdefault(name, bytearray()).extend(values)
             time.sleep(_PAUSE_SECONDS)

@@ -11,7 +11,7 @@ way whether it is mapped from its file or still in memory, since the bytes are t
 """
 
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +24,7 @@ from backends.filesystem.rows import (
     FORMATS,
     IDENTITY,
     PLACE,
+    Bytes,
     Rows,
     as_bytes,
 )
@@ -37,6 +38,7 @@ _WRITE_BYTES: Final = 1024 * 1024
 
 FILTER_MASKS: Final = tuple(1 << (number & 7) | 1 << ((number & 7) + 1 + number // 8 % 7) % 8 for number in range(256))
 """The two bits of a filter's byte that stand for the last byte of a digest."""
+_MASKS: Final = np.array(FILTER_MASKS, dtype=np.uint8)
 
 
 class RunDescription(NamedTuple):
@@ -102,6 +104,25 @@ class Run:
             yield bytes(self._data[start : start + _WRITE_BYTES])
 
 
+def find_candidates(
+    lookups: Iterable[tuple[mmap.mmap | bytearray, int, int, Run]], digests: Sequence[bytes]
+) -> Iterator[tuple[int, Run]]:
+    """Yield the numbers of digests with the runs that may have them: all that do, and one in 25 of the others.
+
+    Args:
+        lookups: for each run its ``filter`` and the run.
+        digests: any number.
+
+    """
+    packed = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_WIDTH)
+    prefixes = _prefixes_of(packed)
+    masks = _MASKS[packed[:, DIGEST_WIDTH - 1]]
+    for data, start, shift, run in lookups:
+        marks = np.frombuffer(data, dtype=np.uint8, offset=start)[prefixes >> shift]
+        for number in np.flatnonzero(marks & masks == masks).tolist():
+            yield number, run
+
+
 def filter_bits(rows: int) -> int:
     """Return how many bits of a digest choose a byte in the filter of so many rows."""
     return rows.bit_length()
@@ -140,13 +161,12 @@ def make_filter(parts: Iterable[Rows], bits: int) -> Iterator[bytes]:
         Its bytes, in parts.
 
     """
-    masks = np.array(FILTER_MASKS, dtype=np.uint8)
     start, last = 0, np.uint8(0)
     for rows in parts:
         chosen = _prefixes(rows) >> (_PREFIX_BITS - bits)
         groups = np.append(0, np.flatnonzero(chosen[1:] != chosen[:-1]) + 1)
         part = np.zeros(int(chosen[-1]) + 1 - start, dtype=np.uint8)
-        part[chosen[groups] - start] = np.bitwise_or.reduceat(masks[as_bytes(rows)[:, DIGEST_WIDTH - 1]], groups)
+        part[chosen[groups] - start] = np.bitwise_or.reduceat(_MASKS[as_bytes(rows)[:, DIGEST_WIDTH - 1]], groups)
         part[0] |= last
         # The next part may set bits of the last byte.
         yield part[:-1].tobytes()
@@ -176,7 +196,12 @@ def make_directory(parts: Iterable[Rows], bits: int) -> Iterator[bytes]:
 
 
 def _prefixes(rows: Rows) -> npt.NDArray[np.int64]:
-    return np.ascontiguousarray(as_bytes(rows)[:, :4]).view(">u4").ravel().astype(np.int64)
+    return _prefixes_of(as_bytes(rows))
+
+
+def _prefixes_of(digests: Bytes) -> npt.NDArray[np.int64]:
+    """Return the first 32 bits of each digest, whatever stands behind it."""
+    return np.ascontiguousarray(digests[:, :4]).view(">u4").ravel().astype(np.int64)
 
 
 def open_run(disk: Disk, directory: Path, description: RunDescription) -> Run:

@@ -17,15 +17,14 @@ _READ_BYTES: Final = 1024 * 1024
 _CHECK_ROWS: Final = 65_536
 
 
-def pack_run(memory: MemoryTable, secret: bytes) -> Run:
+def pack_run(memory: MemoryTable) -> Run:
     """Make a run, in memory, of a memory table that nothing is added to any more.
 
     Args:
         memory: the rows, at least one.
-        secret: of the identity table's digests.
 
     """
-    columns = memory.pack(secret)
+    columns = memory.pack()
     data = bytearray()
     rows = {}
     for table in FORMATS:

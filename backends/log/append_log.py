@@ -18,6 +18,8 @@ GROUP_LINES: Final = 5_000
 COLLECT_LINES: Final = 512
 COLLECT_PACE: Final = 8
 COLLECT_SECONDS: Final = 0.005
+EXPECT_SECONDS: Final = 0.001
+"""So long a group waits for the senders whose lines the group before it held."""
 
 
 def utc_day() -> str:
@@ -64,7 +66,8 @@ class AppendLog:
         self._pending = Group()
         self._writing = False
         self._collected = 0
-        self._collect_until = 0.0
+        self._expected = 0
+        self._began_collecting = 0.0
         self._idle: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -231,7 +234,7 @@ class AppendLog:
     def _begin_collecting(self) -> None:
         assert self._loop is not None
         self._collected = 0
-        self._collect_until = time.monotonic() + COLLECT_SECONDS
+        self._began_collecting = time.monotonic()
         self._loop.call_soon(self._collect)
 
     def _collect(self) -> None:
@@ -239,9 +242,15 @@ class AppendLog:
 
         A group costs as much as ten lines (a thread is woken and takes the interpreter's lock three times), and at 256
         connections the groups were of 44 lines without this. Where few come, it takes one turn: microseconds.
+
+        Senders that have just been answered are about to send again. Without waiting a moment for most of them, the few
+        that came too late for the last group would have a group of their own each time, and so would all others.
         """
-        count = sum([len(submission.lines) for submission in self._pending.submissions])
-        if self._collected + COLLECT_PACE <= count < COLLECT_LINES and time.monotonic() < self._collect_until:
+        count = _lines_of(self._pending)
+        waited = time.monotonic() - self._began_collecting
+        more_come = count >= self._collected + COLLECT_PACE and waited < COLLECT_SECONDS
+        more_are_due = count < self._expected and waited < EXPECT_SECONDS
+        if count < COLLECT_LINES and (more_come or more_are_due):
             assert self._loop is not None
             self._collected = count
             self._loop.call_soon(self._collect)
@@ -273,9 +282,14 @@ class AppendLog:
             if segment is not None:
                 self._segments[segment.number] = segment
         group.tell()
+        self._expected = _lines_of(group) * 3 // 4
         if self._pending.submissions:
             self._begin_collecting()
         else:
             self._writing = False
             if self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
+
+
+def _lines_of(group: Group) -> int:
+    return sum([len(submission.lines) for submission in group.submissions])

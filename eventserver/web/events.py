@@ -1,8 +1,10 @@
 """Events over HTTP: take one, give one back."""
 
 from datetime import datetime
+from typing import Final
 
 from aiohttp import web
+from multidict import istr
 
 from backends.base import Status
 from backends.record import original_of
@@ -10,9 +12,12 @@ from eventserver.intake import Intake
 from eventserver.message import is_uuid
 from eventserver.refusal import Code, Refusal
 from eventserver.web.bodies import arrived_body, require_json, whole_body
+from eventserver.web.connection import peer_of
 from eventserver.web.keys import INTAKE, SETTINGS, STORE
 from eventserver.web.operators import require_operator
 from eventserver.web.responses import LARGE_ANSWER, WholeAnswer, json_answer, send
+
+_EVENT_RECEIVED: Final = istr("Event-Received")
 
 
 def routes() -> list[web.RouteDef]:
@@ -36,8 +41,8 @@ async def post_event(request: web.Request) -> web.StreamResponse:
 
 
 async def _take(request: web.Request, intake: Intake, body: bytes) -> web.StreamResponse:
-    peer, received = request.remote or "", _received(request)
-    status, uuid, original = await intake.accept(body, peer=peer, received=received)
+    received = _received(request) if _EVENT_RECEIVED in request.headers else None
+    status, uuid, original = await intake.accept(body, peer=peer_of(request), received=received)
     code = 200 if status is Status.DUPLICATE else 201
     if len(original) > LARGE_ANSWER:
         return json_answer(
@@ -46,16 +51,14 @@ async def _take(request: web.Request, intake: Intake, body: bytes) -> web.Stream
     return WholeAnswer(code, original, f"Location: /api/v1/events/{uuid}\r\nEvent-Status: {status.value}\r\n")
 
 
-def _received(request: web.Request) -> str | None:
-    """Return the moment of arrival that an operator tells in ``Event-Received`` (`eventserver import` does), or None.
+def _received(request: web.Request) -> str:
+    """Return the moment of arrival that an operator tells in ``Event-Received`` (`eventserver import` does).
 
     Raises:
         Refusal: ``invalid_parameter``, or it is no operator who tells it.
 
     """
-    moment = request.headers.get("Event-Received")
-    if moment is None:
-        return None
+    moment = request.headers[_EVENT_RECEIVED]
     require_operator(request)
     try:
         told = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: DTZ007 - it is in UTC, as the Z says

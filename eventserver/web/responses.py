@@ -41,7 +41,19 @@ class WholeAnswer(web.StreamResponse):
         return f"<{type(self).__name__} {self._status} {len(self._answer)} bytes>"
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write everything."""
+        """Write everything, and wait for a slow reader."""
+        self.send_to(request)
+        if request.protocol.writing_paused:
+            await self.wait_for_reader(request)
+        return None
+
+    def send_to(self, request: web.BaseRequest) -> None:
+        """Write everything; a reader that is slow is not waited for.
+
+        Raises:
+            ConnectionResetError: the client is gone.
+
+        """
         keep_alive = self._keep_alive = request.keep_alive
         connection = ""
         if not keep_alive:
@@ -59,9 +71,10 @@ class WholeAnswer(web.StreamResponse):
             raise ConnectionResetError(msg)
         transport.write(head if request.method == "HEAD" else head + body)
         self._eof_sent = True
-        if request.protocol.writing_paused:
-            await in_time(request, request.writer.drain())
-        return None
+
+    async def wait_for_reader(self, request: web.BaseRequest) -> None:
+        """Wait for a slow reader, for a time."""
+        await in_time(request, request.writer.drain())
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Do nothing: all is written."""

@@ -1,12 +1,12 @@
 """What all routes share: errors become problems, also where there is no route."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from eventserver.refusal import Code, Refusal
 from eventserver.web.keys import COUNTERS
-from eventserver.web.problem import answer, answered
+from eventserver.web.problem import Handler, answer, answered
 
 
 def guarded(routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
@@ -21,6 +21,39 @@ def guarded(routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
     fixed = sorted({route.path for route in known if "{" not in route.path})
     rest = [*fixed, "/{path:.*}"]
     return [*known, *(web.route("*", path, answered(answer_no_route), expect_handler=expect) for path in rest)]
+
+
+class Dispatcher:
+    """Finds the handler of a request: for a path without variables with one look, for others as the framework does.
+
+    The framework asks each resource, and makes the result anew for each request; that takes 2 of the 38 us of a POST.
+
+    Args:
+        app: frozen, with all its routes.
+        otherwise: how the framework handles a request.
+
+    """
+
+    def __init__(
+        self, app: web.Application, otherwise: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    ) -> None:
+        self._otherwise = otherwise
+        self._found: dict[tuple[str, str], tuple[web.UrlMappingMatchInfo, Handler]] = {}
+        for route in app.router.routes():
+            if isinstance(route.resource, web.PlainResource) and route.method != hdrs.METH_ANY:
+                match_info = web.UrlMappingMatchInfo({}, route)
+                match_info.add_app(app)
+                match_info.freeze()
+                self._found[route.method, route.resource.canonical] = match_info, route.handler
+
+    def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        """Handle a request."""
+        found = self._found.get((request.method, request.rel_url.raw_path))
+        if found is None or hdrs.EXPECT in request.headers:
+            return self._otherwise(request)
+        assert isinstance(request, web.Request)
+        request._match_info, handler = found  # noqa: SLF001 - the framework sets it in its application, too
+        return handler(request)
 
 
 async def answer_no_route(request: web.Request) -> web.StreamResponse:

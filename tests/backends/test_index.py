@@ -83,6 +83,11 @@ def is_settled(index: Index) -> bool:
 def assert_complete(index: Index, events: list[Event]) -> None:
     """Assert that exactly these events, the first ones of the log, are found and listed."""
     assert [list(index.find_places(event.uuid)) for event in events] == [[place_of(n)] for n in range(len(events))]
+    uuids = [event.uuid for event in events] + [new_uuid() for _ in range(300)]
+    together = index.find_all_places(uuids, index.digests(uuids))
+    assert {uuid: list(places) for uuid, places in together.items()} == {
+        event.uuid: [place_of(number)] for number, event in enumerate(events)
+    }
     entries = index.list_entries(Query(), limit=len(events) + 1)
     assert [(entry.uuid, entry.place) for entry in entries] == [
         (event.uuid, place_of(number)) for number, event in enumerate(events)

@@ -56,6 +56,8 @@ class IndexMachine(RuleBasedStateMachine):
     def check_found(self, entries: list) -> None:
         """Assert that each uuid is found, with its newest place first."""
         newest = {event.uuid: place for event, place in entries}
+        together = self.index.find_all_places(UUIDS, self.index.digests(UUIDS))
+        assert {uuid: places[0] for uuid, places in together.items()} == newest
         for uuid in UUIDS:
             assert list(self.index.find_places(uuid))[:1] == ([newest[uuid]] if uuid in newest else [])
 

@@ -32,6 +32,11 @@ def numbered(number: int, code: str = "schema_violation", event_type_id: str | N
     return Refused(b'{"n":%d}' % number, code, f"number {number}", RECEIVED, "10.0.0.7", event_type_id, 1)
 
 
+def oldest_segment(directory: Path) -> Path:
+    """Return the file of a quarantine that was begun first."""
+    return min(directory.rglob("*.ndjson"))
+
+
 async def details(quarantine: Quarantine, condition: Filter = Filter(), **options: bool) -> list[str]:  # noqa: B008
     """Return the details of all entries, page by page."""
     found: list[str] = []
@@ -326,7 +331,7 @@ async def test_it_can_be_opened_while_a_running_server_frees_room(tmp_path: Path
     async with Quarantine(tmp_path, segment_bytes=200) as quarantine:
         for number in range(4):
             await quarantine.keep(numbered(number))
-    going = min(tmp_path.rglob("*.ndjson"))
+    going = oldest_segment(tmp_path)
     async with Quarantine(tmp_path, read_only=True, disk=Freeing()) as other:
         assert not going.exists()
         assert await details(other, oldest_first=True) == ["number 1", "number 2", "number 3"]
@@ -338,7 +343,7 @@ async def test_what_was_there_at_the_opening_can_be_read_to_the_end(tmp_path: Pa
         ids = [await quarantine.keep(numbered(number)) for number in range(4)]
         async with Quarantine(tmp_path, read_only=True) as other:
             assert await quarantine.drop(ids[:2]) == 2
-            min(tmp_path.rglob("*.ndjson")).unlink(missing_ok=True)
+            oldest_segment(tmp_path).unlink(missing_ok=True)
             assert len(await details(other)) == 4
             kept = await other.get(ids[0])
             assert kept is not None

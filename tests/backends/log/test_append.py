@@ -1,5 +1,6 @@
 """The append-only log: what it writes, and how it finds that again."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,29 @@ async def test_old_segments_can_be_removed(log: AppendLog, directory: Path, cloc
     async with reopened(log, clock) as again:
         (place,) = await again.append([b"{}"])
         assert place.segment == 4
+
+
+async def test_who_was_just_answered_shares_the_next_group_with_who_came_too_late(log: AppendLog) -> None:
+    """One straggler does not make two groups of each further round."""
+
+    async def send(rounds: int) -> None:
+        for _ in range(rounds):
+            await log.append([b"{}"])
+            for _ in range(3):  # the answer goes out, and the next event comes in
+                await asyncio.sleep(0)
+
+    senders = [asyncio.create_task(send(30)) for _ in range(40)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    senders.append(asyncio.create_task(send(30)))
+    await asyncio.gather(*senders)
+    assert log.statistics.lines == 41 * 30
+    assert log.statistics.groups < 40
+
+
+async def test_a_lone_line_after_a_large_group_is_written(log: AppendLog) -> None:
+    """It waits for the others of that group for a moment only."""
+    await asyncio.gather(*(log.append([b"{}"]) for _ in range(100)))
+    async with asyncio.timeout(1):
+        await log.append([b"{}"])
+    assert log.statistics.lines == 101

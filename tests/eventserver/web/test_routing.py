@@ -4,6 +4,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from support.live_server import EVENT, LiveServer, get, parse_answer, post
+
+CLOSE = "Connection: close"
+
 
 async def test_unknown_path(client: TestClient) -> None:
     """A path that does not exist is a problem like any other."""
@@ -51,3 +55,25 @@ async def test_every_refusal_is_counted(client: TestClient, app: web.Application
     text = await (await client.get("/metrics")).text()
     assert 'eventserver_refused_requests_total{code="not_found",status="404"} 1.0' in text
     assert 'eventserver_refused_requests_total{code="method_not_allowed",status="405"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (get("/status", CLOSE), 200),
+        (get("/status?a=b", CLOSE), 200),
+        (get("/status", CLOSE, method="HEAD"), 200),
+        (get("/%73tatus", CLOSE), 200),
+        (get("/status/", CLOSE), 404),
+        (get("/status", CLOSE, method="PUT"), 405),
+        (get("/api/v1/events/00000000-0000-4000-8000-000000000000", CLOSE), 404),
+        (post(EVENT, "/api/v1/events", CLOSE), 201),
+        (post(EVENT, "/api/v1/%65vents", CLOSE), 201),
+        (post(EVENT, "/api/v1/events", "Expect: 100-continue", CLOSE), 100),
+        (post(EVENT, "/api/v1/events", "Expect: a-miracle", CLOSE), 417),
+        (get("http://elsewhere/status", CLOSE), 200),
+    ],
+)
+async def test_a_route_is_found_in_whatever_way_it_is_asked_for(live: LiveServer, request_: bytes, status: int) -> None:
+    """The short way for paths without variables leads where the framework's way leads."""
+    assert parse_answer(await live.exchange(request_)).status == status
