@@ -174,8 +174,8 @@ def _uuid_in(body: bytes, most: int) -> str | None:
     """Return the uuid of a refused event; of one that is too large only the beginning is read."""
     try:
         is_whole = len(body) <= most
-        event = decode(body) if is_whole else from_json(body[:most], catch_duplicate_keys=True, partial_mode=True)
-    except (Refusal, ValueError):
+        event = decode(body) if is_whole else from_json(body[:most], partial_mode=True)
+    except ValueError:
         return None
     uuid = event.get("uuid") if type(event) is dict else None
     return uuid.lower() if type(uuid) is str and is_uuid(uuid) else None
