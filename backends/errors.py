@@ -3,7 +3,7 @@
 ::
 
     StoreError                      anything below; never raised itself
-    ├── StoreUnavailable            the backend can't be reached, is overloaded, read-only or too slow
+    ├── StoreUnavailable            the backend can't be reached, is overloaded or too slow; or open for reading only
     ├── StorageFull                 no room (a full disk, a full spool, a quota); reads still work
     ├── StoreClosed                 the store is not open, or is shutting down
     ├── DirectoryInUse              another process owns the data directory; ``holder`` says who
@@ -19,7 +19,10 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """The backend can't serve now: unreachable, overloaded, read-only or too slow. Trying again later is right."""
+    """The backend can't serve now: unreachable, overloaded, read-only or too slow. Trying again later is right.
+
+    Also what is raised by whatever writes, of a store that was opened for reading only.
+    """
 
 
 class StorageFull(StoreError):

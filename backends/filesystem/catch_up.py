@@ -42,7 +42,8 @@ def catch_up(
         progress: told how far it is, if there is something to add.
 
     Raises:
-        OSError: there is more to add than memory may hold, and the index can't be written.
+        StorageFull: there is no room for the index, neither on the disk nor in memory.
+        OSError: there is more to add than usually waits in memory, and the index can't be written for another reason.
         StoreUnavailable: the log can't be read.
         StoreClosed: it was stopped.
 
@@ -57,8 +58,7 @@ def catch_up(
     for number, (place, line) in enumerate(log.scan(start)):
         event = reader.event(place, line)
         if event is not None:
-            while index.is_behind and not read_only:
-                index.raise_failure()
+            while index.is_behind and not index.takes_more():
                 _raise_if(is_stopped)
                 time.sleep(_PAUSE_SECONDS)
             index.add(event, place)
@@ -69,6 +69,10 @@ def catch_up(
             if progress is not None:
                 progress(done, total)
     index.mark_complete(log.end)
+    if index.is_behind and index.problem is not None:
+        _LOGGER.warning(
+            "until there is room for the index it is kept in memory, and no event is taken: %s", index.problem
+        )
     if done:
         _LOGGER.info("read %d bytes of the log again", done)
         if progress is not None:

@@ -10,52 +10,36 @@ It is derived from the log. Events are added in memory, after they were made dur
 runs, and four runs of about one size become one (``backends.filesystem.maintenance``). A run is synced before the
 manifest names it, and the manifest is replaced atomically: so after a power cut the index is whole up to the position
 that it gives, and the caller adds again what lies behind that in the log. An index that is missing, damaged or of
-another layout is begun anew.
+another layout is begun anew. On a full disk what a start adds stays in memory, within a limit, until there is room.
 """
 
 import asyncio
-import errno
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from backends.base import Event, Query
 from backends.disk import Disk
+from backends.errors import StorageFull
 from backends.filesystem.listing import list_entries
 from backends.filesystem.maintenance import Maintenance
-from backends.filesystem.manifest import FILE_NAME, EventType, Manifest, read_manifest
+from backends.filesystem.manifest import EventType, Manifest
+from backends.filesystem.opening import begin_anew, open_files
 from backends.filesystem.rows import Entry, digest_of
-from backends.filesystem.run import FILTER_MASKS, Run, find_candidates, open_run
+from backends.filesystem.run import FILTER_MASKS, Run
 from backends.filesystem.run_file import verify_run
 from backends.filesystem.snapshot import SharedSnapshot
-from backends.log import LogPosition, Place
+from backends.filesystem.statistics import IndexStatistics
+from backends.log import BEGINNING, LogPosition, Place, translate_os_error
 
 MEMORY_ROWS: Final = 32_768
+MOST_WAITING_ON_A_FULL_DISK: Final = 200
+"""Memory tables' worth of rows that a start may keep in memory: 6.5 million events, of 170 bytes each."""
 _MOST_WAITING: Final = 4
 _MOST_FROZEN: Final = 2
 _POLL_SECONDS: Final = 0.01
-_OPEN_ATTEMPTS: Final = 10
-_BEGINNING: Final = LogPosition(0, 0)
 
 __all__ = ["MEMORY_ROWS", "Entry", "Index", "IndexStatistics"]
-
-
-class IndexStatistics(NamedTuple):
-    """Figures of an index at one moment."""
-
-    rows: int
-    """Events in all; one that was added twice may count twice until its rows meet in a merge."""
-    runs: int
-    """Runs that are looked up, in files and in memory."""
-    memory_rows: int
-    """Events that are in no file yet."""
-    flushes: int
-    """Runs written from memory since it was opened."""
-    merges: int
-    """Runs written from other runs since it was opened."""
-    bytes: int
-    """Size of all files of runs."""
 
 
 class Index:
@@ -79,7 +63,7 @@ class Index:
         self._last_problem: str | None = None
         self._secret = b""
         self._event_types: dict[EventType, int] = {}
-        self._complete_up_to = _BEGINNING
+        self._complete_up_to = BEGINNING
         self._shared = SharedSnapshot()
         self._memory = self._shared.current.active
         self._maintenance: Maintenance | None = None
@@ -99,22 +83,29 @@ class Index:
 
         """
         self._read_only = read_only
-        if not read_only:
-            self._disk.make_directory(self._directory)
-        self._start(*self._read())
+        self._start(*open_files(self._disk, self._directory, read_only=read_only))
         return self._complete_up_to
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = None) -> bool:
         """Write what is in memory, so that nothing need be read again, and let go of all files; blocking. Idempotent.
 
         When that fails ``problem`` says why, and the next start reads it from the log.
+
+        Args:
+            timeout: seconds that it may take.
+
+        Returns:
+            Whether it took no longer. Else a thread is still there, and waits for the disk.
+
         """
+        in_time = True
         if self._maintenance is not None:
             self._freeze()
-            self._maintenance.finish(self._complete_up_to)
-            self._last_problem = self._maintenance.problem
+            in_time = self._maintenance.finish(self._complete_up_to, timeout)
+            self._last_problem = self._maintenance.problem if in_time else "the index was not written in time"
             self._maintenance = None
         self._use([])
+        return in_time
 
     def discard(self) -> None:
         """Begin anew, empty, as if there had been no index; blocking.
@@ -125,7 +116,7 @@ class Index:
         """
         if self._maintenance is not None:
             self._maintenance.stop()
-        self._start(self._new_manifest(), [])
+        self._start(begin_anew(self._disk, self._directory, read_only=self._read_only), [])
 
     def add(self, event: Event, place: Place) -> None:
         """Add one event, as ``add_all`` does."""
@@ -171,15 +162,7 @@ class Index:
 
         Run by run for all of them; uuid by uuid takes three times as long.
         """
-        snapshot = self._shared.current
-        found: dict[str, Sequence[Place]] = {}
-        for memory in (*snapshot.frozen, snapshot.active):
-            found |= {uuid: (place,) for uuid in memory.known(uuids) if (place := memory.find(uuid)) is not None}
-        in_runs: dict[str, set[Place]] = {}
-        for number, run in find_candidates(snapshot.lookups, digests):
-            if uuids[number] not in found:
-                in_runs.setdefault(uuids[number], set()).update(run.find(digests[number]))
-        return found | {uuid: sorted(places, reverse=True) for uuid, places in in_runs.items() if places}
+        return self._shared.current.find_all(uuids, digests)
 
     def find_places(self, uuid: str, digest: bytes | None = None) -> Sequence[Place]:
         """Return where the event with this uuid may stand, newest first; mostly none or one.
@@ -249,23 +232,34 @@ class Index:
                 raise maintenance.error
             await asyncio.sleep(_POLL_SECONDS)
 
-    def raise_failure(self) -> None:
-        """Raise the ``OSError`` of the last attempt to write, if that failed."""
-        if self._maintenance is not None and self._maintenance.problem and self._maintenance.error is not None:
-            raise self._maintenance.error
+    def takes_more(self) -> bool:
+        """Tell whether a start may go on adding. It may though the index is behind, where that is for lack of room.
+
+        Else a full disk would keep the server from starting. What there is no room for waits in memory, packed.
+
+        Raises:
+            StorageFull: memory has its fill too: ``MOST_WAITING_ON_A_FULL_DISK``.
+            OSError: it is behind, and can't be written for another reason.
+
+        """
+        snapshot, maintenance = self._shared.current, self._maintenance
+        if maintenance is None or not self.is_behind:
+            return True
+        if maintenance.problem is None or maintenance.error is None:
+            return False
+        if not isinstance(translate_os_error(maintenance.error), StorageFull):
+            raise maintenance.error
+        if len(snapshot.frozen) + len(snapshot.packed) >= MOST_WAITING_ON_A_FULL_DISK:
+            rows = self.statistics().memory_rows
+            msg = f"there is no room on the disk for the index, and with {rows} events of it memory has its fill"
+            raise StorageFull(msg)
+        return len(snapshot.frozen) < _MOST_FROZEN
 
     def statistics(self) -> IndexStatistics:
         """Return figures for metrics."""
-        snapshot = self._shared.current
-        waiting = [*map(len, (snapshot.active, *snapshot.frozen)), *(run.row_count for run in snapshot.packed)]
-        return IndexStatistics(
-            rows=sum(waiting) + sum(run.row_count for run in snapshot.written),
-            runs=len(snapshot.lookups),
-            memory_rows=sum(waiting),
-            flushes=self._maintenance.flushes if self._maintenance else 0,
-            merges=self._maintenance.merges if self._maintenance else 0,
-            bytes=sum(run.description.size for run in snapshot.written),
-        )
+        maintenance = self._maintenance
+        flushes, merges = (maintenance.flushes, maintenance.merges) if maintenance else (0, 0)
+        return IndexStatistics.of(self._shared.current, flushes=flushes, merges=merges)
 
     def verify(self) -> Iterator[str]:
         """Read all files of the index, check checksums and order, and yield a sentence for each problem; blocking."""
@@ -301,26 +295,3 @@ class Index:
             self._shared.freeze()
             self._memory = self._shared.current.active
             self._maintenance.wake()
-
-    def _read(self) -> tuple[Manifest, list[Run]]:
-        for _ in range(_OPEN_ATTEMPTS):
-            try:
-                manifest = read_manifest(self._disk, self._directory)
-                return manifest, [open_run(self._disk, self._directory, run) for run in manifest.runs]
-            except FileNotFoundError:
-                # Beside the owner: it may have put another manifest into place, and removed files, since it was read.
-                if not self._read_only:
-                    break
-            except ValueError:
-                break
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                break
-        return self._new_manifest(), []
-
-    def _new_manifest(self) -> Manifest:
-        if not self._read_only:
-            self._disk.remove(self._directory / FILE_NAME)
-            self._disk.sync_directory(self._directory)
-        return Manifest(os.urandom(16), _BEGINNING, [], [])

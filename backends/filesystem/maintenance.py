@@ -81,6 +81,7 @@ class Maintenance:
         self._uncertain = False
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._last_position: LogPosition | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -112,22 +113,31 @@ class Maintenance:
         self._retry_at = 0.0
         self._wake.set()
 
-    def stop(self) -> None:
-        """End the thread, in the middle of what it does. Idempotent."""
+    def stop(self, timeout: float | None = None) -> bool:
+        """End the thread, in the middle of what it does; tell whether it ended in so many seconds. Idempotent."""
         self._closing.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                return False
             self._thread = None
+        return True
 
-    def finish(self, position: LogPosition) -> None:
-        """End the thread and write all that is frozen or packed. A merge that is under way is given up.
+    def finish(self, position: LogPosition, timeout: float | None = None) -> bool:
+        """Write all that is frozen or packed, and end the thread. A merge that is under way is given up.
 
         Args:
             position: everything before it was added.
+            timeout: as of ``stop``.
 
         """
-        self.stop()
+        self._last_position = position
+        if self._thread is None:
+            self._write_rest(position)
+        return self.stop(timeout)
+
+    def _write_rest(self, position: LogPosition) -> None:
         try:
             self._give_up()
             self._delay = self._retry_at = 0.0
@@ -154,6 +164,8 @@ class Maintenance:
                 rest = self._retry_at - time.monotonic()
                 self._wake.wait(rest if rest > 0 else None)
                 self._wake.clear()
+        if self._last_position is not None:
+            self._write_rest(self._last_position)
 
     def work(self) -> bool:
         """Do a little of the most urgent work; tell whether there was any that could be done."""
@@ -244,6 +256,8 @@ class Maintenance:
         self._next_number += 1
         self._unfinished.add(name)
         try:
+            if not self._disk.is_directory(self._directory):  # there was no room for it, or somebody has removed it
+                self._disk.make_directory(self._directory)
             file = RunFile(self._disk, self._directory / name)
             try:
                 yield from write(file)

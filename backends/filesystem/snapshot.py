@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from backends.filesystem.memory_table import MemoryTable
-from backends.filesystem.run import Run
+from backends.filesystem.run import Run, find_candidates
+from backends.log import Place
 
 Lookup = tuple[mmap.mmap | bytearray, int, int, Run]
 """``Run.filter`` and the run."""
@@ -25,6 +26,17 @@ class Snapshot(NamedTuple):
     """Mapped from files that the manifest names."""
     lookups: tuple[Lookup, ...]
     """Of all runs, for ``Index.find_places``."""
+
+    def find_all(self, uuids: Sequence[str], digests: Sequence[bytes]) -> dict[str, Sequence[Place]]:
+        """Do what ``Index.find_all_places`` says."""
+        found: dict[str, Sequence[Place]] = {}
+        for memory in (*self.frozen, self.active):
+            found |= {uuid: (place,) for uuid in memory.known(uuids) if (place := memory.find(uuid)) is not None}
+        in_runs: dict[str, set[Place]] = {}
+        for number, run in find_candidates(self.lookups, digests):
+            if uuids[number] not in found:
+                in_runs.setdefault(uuids[number], set()).update(run.find(digests[number]))
+        return found | {uuid: sorted(places, reverse=True) for uuid, places in in_runs.items() if places}
 
 
 class SharedSnapshot:

@@ -16,9 +16,11 @@ there beside a running server.
 """
 
 import asyncio
+import logging
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +36,7 @@ from backends.filesystem.record_reader import RecordReader
 from backends.lock import DirectoryLock
 from backends.log import BEGINNING, AppendLog, LogPosition, Place, translate_os_error
 from backends.statistics import Statistic
+from backends.threads import DaemonThreads
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
 READERS: Final = 4
@@ -41,6 +44,8 @@ TIMEOUT: Final = 10.0
 TAIL_EVENTS: Final = 500
 TAIL_BYTES: Final = 4 * 1024 * 1024
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
+_LEAST_CLOSING_SECONDS: Final = 1.0
+_LOGGER: Final = logging.getLogger(__name__)
 _TOKEN: Final = re.compile(r"([1-9][0-9]{0,9})-([1-9][0-9]{0,19})")
 
 
@@ -52,12 +57,12 @@ class FilesystemStore(EventStore):
 
     Args:
         root: the data directory, made when missing.
-        read_only: open beside a running server; ``put`` is refused.
+        read_only: open beside a running server; ``put`` and ``ping`` raise ``StoreUnavailable``.
         disk: the system calls.
         segment_bytes: size at which a segment of the log is sealed.
         memory_rows: how many of the newest events the index keeps in memory before it writes them.
         lock: taken while the store is open, where the caller does not own the root.
-        timeout: seconds after which a call that the disk does not answer fails.
+        timeout: seconds after which a call that the disk does not answer fails, and closing leaves such a disk.
         progress: told about the reading of the log at the start, when there is something to read.
 
     """
@@ -76,7 +81,9 @@ class FilesystemStore(EventStore):
     ) -> None:
         self.root = root
         self.disk = disk or Disk()
-        self.log = AppendLog(root / "events", disk=self.disk, segment_bytes=segment_bytes, read_only=read_only)
+        self.log = AppendLog(
+            root / "events", disk=self.disk, segment_bytes=segment_bytes, read_only=read_only, timeout=timeout
+        )
         self.index = Index(root / "index", disk=self.disk, memory_rows=memory_rows)
         self._reader = RecordReader(self.log, self.disk, None if read_only else root / "damaged")
         self._read_only = read_only
@@ -85,12 +92,13 @@ class FilesystemStore(EventStore):
         self._progress = progress
         self._watch: asyncio.Task[None] | None = None
         self._admission = Admission(self.log, self.index, self._read_first, timeout)
-        self._readers: ThreadPoolExecutor | None = None
+        self._readers: DaemonThreads | None = None
         self._accepting = False
         self._is_stopped = False
+        self._opening_hangs = False
 
     async def __aenter__(self) -> Self:
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._readers = DaemonThreads(READERS, "store-reader")
         try:
             if self._lock is not None:
                 await self._in_opening_thread(self._lock.__enter__)
@@ -108,17 +116,25 @@ class FilesystemStore(EventStore):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close as the contract says, but leave a disk that does not answer within ``timeout``.
+
+        What was in flight then fails with ``StoreUnavailable``. A lock of ours is kept: the system lets it go with the
+        process, when nothing of it can reach the disk any more.
+        """
         readers = self._readers
         if readers is None:
             return
         self._accepting = False
-        await self._admission.finish()
+        started = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await self._admission.finish()
         if self._watch is not None:
             self._watch.cancel()
         await self.log.__aexit__(None, None, None)
-        await asyncio.to_thread(self.index.close)
+        is_closed = await self._close_index(started)
         readers.shutdown(wait=False)
-        if self._lock is not None:
+        if self._lock is not None and is_closed:
             self._lock.__exit__(None, None, None)
         self._readers = None
 
@@ -126,7 +142,8 @@ class FilesystemStore(EventStore):
         self._require_open()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:  # noqa: D102
-        self._require_open()
+        if self._read_only or not self._accepting:
+            self._require_writable()
         return await self._admission.put(events)
 
     async def get(self, uuid: str) -> bytes | None:  # noqa: D102
@@ -151,7 +168,7 @@ class FilesystemStore(EventStore):
                     yield Arrival(event, f"{place.segment}-{place.offset + place.length + 1}")
 
     async def ping(self) -> None:  # noqa: D102
-        self._require_open()
+        self._require_writable()
         if await self._in_thread(self._free_bytes) < LEAST_FREE_BYTES:
             msg = f"less than {LEAST_FREE_BYTES} bytes are free on the disk"
             raise StorageFull(msg)
@@ -176,6 +193,12 @@ class FilesystemStore(EventStore):
             msg = "the store is not open"
             raise StoreClosed(msg)
 
+    def _require_writable(self) -> None:
+        self._require_open()
+        if self._read_only:
+            msg = "the store is open for reading only"
+            raise StoreUnavailable(msg)
+
     async def _in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
         readers = self._readers
         if readers is None:
@@ -194,12 +217,25 @@ class FilesystemStore(EventStore):
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._is_stopped = True
-            await asyncio.wait((opening,))
-            opening.exception()
+            self._is_stopped = self._opening_hangs = True
+            done, _ = await asyncio.wait((opening,), timeout=self._timeout)
+            self._opening_hangs = not done
+            if done:
+                opening.exception()
             raise
         except OSError as error:
             raise translate_os_error(error) from error
+
+    async def _close_index(self, started: float) -> bool:
+        """Close the index; tell whether nothing is left that could still reach the disk."""
+        if self._opening_hangs:
+            _LOGGER.error("%s was closed while it opened, since the disk does not answer", self.root)
+            return False
+        patience = 0 if self.log.hung else self._timeout - (time.monotonic() - started)
+        in_time = await asyncio.to_thread(self.index.close, max(_LEAST_CLOSING_SECONDS, patience))
+        if self.index.problem is not None:
+            _LOGGER.warning("%s; what it lacks is read from the log at the next start", self.index.problem)
+        return in_time and not self.log.hung
 
     def _catch_up(self, start: LogPosition) -> None:
         catch_up(

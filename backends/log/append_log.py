@@ -1,18 +1,23 @@
 """The log as its users see it, on their event loop."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from backends.disk import Disk
 from backends.errors import StoreClosed, StoreError, StoreUnavailable
-from backends.log.segments import BEGINNING, LogPosition, Place, Segment, SegmentReader, recover_segments
+from backends.log.reading import LogReader
+from backends.log.segments import Place, Recovered, recover_segments, utc_day
 from backends.log.writer import Done, Group, LogStatistics, LogWriter, Submission, translate_os_error
+from backends.threads import DaemonThreads
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
+TIMEOUT: Final = 10.0
 GROUP_LINES: Final = 5_000
 """So many lines are told of in one turn of the loop; a larger submission is a group of its own."""
 COLLECT_LINES: Final = 512
@@ -20,14 +25,12 @@ COLLECT_PACE: Final = 8
 COLLECT_SECONDS: Final = 0.005
 EXPECT_SECONDS: Final = 0.001
 """So long a group waits for the senders whose lines the group before it held."""
+_LEAST_CLOSING_SECONDS: Final = 1.0
+_UNANSWERED: Final = "the disk has not answered in time"
+_LOGGER: Final = logging.getLogger(__name__)
 
 
-def utc_day() -> str:
-    """Return the current day in UTC, ``YYYY-MM-DD``."""
-    return time.strftime("%Y-%m-%d", time.gmtime())
-
-
-class AppendLog:
+class AppendLog(LogReader):
     """An append-only log of lines in a directory that one process owns.
 
     Use it with ``async with``; it belongs to that event loop. Reading methods may be called from any thread.
@@ -38,6 +41,7 @@ class AppendLog:
         segment_bytes: a segment that would grow over this is sealed first.
         read_only: open beside a running writer, to read what is there now.
         today: the UTC day for new segments, ``YYYY-MM-DD``.
+        timeout: seconds after which closing leaves a disk that does not answer.
 
     """
 
@@ -49,21 +53,23 @@ class AppendLog:
         segment_bytes: int = SEGMENT_BYTES,
         read_only: bool = False,
         today: Callable[[], str] = utc_day,
+        timeout: float = TIMEOUT,
     ) -> None:
-        self.directory = directory
+        super().__init__(directory, disk or Disk())
         self.failing = False
         """Whether the last write failed, and no later one has succeeded."""
+        self.hung = False
+        """Whether it was closed though the disk did not answer: a thread is still there, and waits for it."""
         self.statistics = LogStatistics()
-        self.disk = disk or Disk()
         self._segment_bytes = segment_bytes
         self._read_only = read_only
         self._today = today
-        self._segments: dict[int, Segment] = {}
-        self._reader = SegmentReader(self.disk)
+        self._timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer: LogWriter | None = None
-        self._accepting = False
+        self._is_open = self._accepting = False
         self._pending = Group()
+        self._under_way: Group | None = None
         self._writing = False
         self._collected = 0
         self._expected = 0
@@ -78,35 +84,37 @@ class AppendLog:
 
         """
         self._loop = asyncio.get_running_loop()
+        opening = DaemonThreads(1, "log-opening")
         try:
-            await asyncio.to_thread(self._recover)
+            recovered = await self._loop.run_in_executor(opening, self._recover)
         except OSError as error:
             raise translate_os_error(error) from error
+        finally:
+            opening.shutdown(wait=False)
+        self._begin(recovered)
+        self._is_open = True
         self._accepting = not self._read_only
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write and sync what was appended, then close. Idempotent."""
-        self._accepting = False
-        if self._writing:
-            self._idle = asyncio.get_running_loop().create_future()
-            await self._idle
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await asyncio.to_thread(writer.close)
+        """Write and sync what was appended, then close. Idempotent.
+
+        A disk that does not answer gets as long as ``timeout`` says, from when it was asked. What it has not synced
+        then fails as ``StoreUnavailable`` and is left; after a restart it may be there, as after a kill.
+        """
+        self._is_open = self._accepting = False
+        writer = self._writer
+        if writer is not None and not self.hung:
+            started = time.monotonic()
+            is_idle = await self._wait_until_idle(started)
+            patience = max(_LEAST_CLOSING_SECONDS, started + self._timeout - time.monotonic()) if is_idle else 0
+            if await asyncio.to_thread(writer.close, patience) and is_idle:
+                self._writer = None
+            else:
+                self._leave()
         self._reader.close()
-
-    @property
-    def end(self) -> LogPosition:
-        """Where the log ends: every line before it is synced."""
-        last = max(self._segments, default=0)
-        return LogPosition(last, self._segments[last].valid) if last else LogPosition(0, 0)
-
-    def segments(self) -> list[Segment]:
-        """Return all segments in order."""
-        return [self._segments[number] for number in sorted(self._segments)]
 
     async def append(self, lines: Sequence[bytes]) -> list[Place]:
         """Append lines, next to each other and in order, and return their places once they are synced.
@@ -115,8 +123,9 @@ class AppendLog:
 
         Raises:
             StorageFull, StoreUnavailable: none of the lines is in the log, nor will be once another line is, or the log
-                was closed. (A process that is killed before that may find them whole.)
-            StoreClosed: the log is not open for writing.
+                was closed. (What a kill cut short, or a disk left unanswered at the closing, may be found whole.)
+            StoreUnavailable: it is open for reading only.
+            StoreClosed: the log is not open.
 
         """
         loop = asyncio.get_running_loop()
@@ -140,53 +149,18 @@ class AppendLog:
         or when the sync before it is done, its owner may add lines to it.
 
         Raises:
-            StoreClosed: the log is not open for writing.
+            StoreUnavailable: the log is open for reading only.
+            StoreClosed: the log is not open.
 
         """
-        if not self._accepting or self._loop is None:
-            msg = "the log is not open for writing"
-            raise StoreClosed(msg)
+        if not self._accepting:
+            raise self._refusal()
         submission = Submission(lines, done)
         self._pending.submissions.append(submission)
         if not self._writing:
             self._writing = True
             self._begin_collecting()
         return submission
-
-    def read(self, place: Place) -> bytes:
-        """Return the line at a place; blocks.
-
-        Raises:
-            StoreUnavailable: it can't be read.
-
-        """
-        try:
-            return self._reader.read(self._segments[place.segment], place)
-        except (OSError, KeyError) as error:
-            msg = f"segment {place.segment} can't be read"
-            raise StoreUnavailable(msg) from error
-
-    def read_cached(self, place: Place) -> bytes | None:
-        """Return the line at a place if that takes no waiting for the device, else None."""
-        segment = self._segments.get(place.segment)
-        return None if segment is None else self._reader.read_cached(segment, place)
-
-    def scan(self, start: LogPosition = BEGINNING) -> Iterator[tuple[Place, bytes]]:
-        """Run through the lines from a position to the end as it is now; blocks.
-
-        Lines of void groups, torn tails and markers are left out. A damaged line is not: its caller knows the checksum.
-
-        Raises:
-            StoreUnavailable: a segment can't be read.
-
-        """
-        for segment in self.segments():
-            if segment.number >= start.segment and segment.valid:
-                try:
-                    yield from self._reader.scan(segment, start.offset if segment.number == start.segment else 0)
-                except OSError as error:
-                    msg = f"segment {segment.number} can't be read"
-                    raise StoreUnavailable(msg) from error
 
     async def remove_segments(self, numbers: Sequence[int]) -> None:
         """Remove whole segments, oldest first; the one that is being written stays."""
@@ -201,21 +175,27 @@ class AppendLog:
         """Return when a line could be written now; after a failure this tries to begin a new segment.
 
         Raises:
-            StorageFull, StoreUnavailable: it could not.
+            StorageFull, StoreUnavailable: it could not, the disk owes an answer for longer than ``timeout``, or the log
+                is open for reading only.
+            StoreClosed: the log is not open.
 
         """
+        if not self._accepting:
+            raise self._refusal()
+        if self._writing and time.monotonic() > self._began_collecting + self._timeout:
+            raise StoreUnavailable(_UNANSWERED)
         if self.failing:
             await self.append(())
-        elif not self._accepting:
-            msg = "the log is not open for writing"
-            raise StoreClosed(msg)
 
-    def _recover(self) -> None:
+    def _recover(self) -> Recovered:
         if not self._read_only:
             self.disk.make_directory(self.directory)
-        recovered = recover_segments(self.directory, self.disk, settle=not self._read_only)
+        return recover_segments(self.directory, self.disk, settle=not self._read_only)
+
+    def _begin(self, recovered: Recovered) -> None:
         self._segments = {segment.number: segment for segment in recovered.segments}
         self.statistics.torn_bytes = recovered.torn_bytes
+        self.hung = self._writing = False
         if not self._read_only:
             self._writer = LogWriter(
                 directory=self.directory,
@@ -226,6 +206,31 @@ class AppendLog:
                 statistics=self.statistics,
                 finished=self._finished,
             )
+
+    def _refusal(self) -> StoreError:
+        if self._read_only and self._is_open:
+            return StoreUnavailable("the log is open for reading only")
+        return StoreClosed("the log is not open")
+
+    async def _wait_until_idle(self, started: float) -> bool:
+        # What is under way has its time since it began, what waits behind it since the closing began.
+        while (
+            self._writing and (patience := min(self._began_collecting, started) + self._timeout - time.monotonic()) > 0
+        ):
+            self._idle = asyncio.get_running_loop().create_future()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._idle
+        return not self._writing
+
+    def _leave(self) -> None:
+        """Let all go who wait for a disk that does not answer; nothing was acknowledged to them."""
+        self.hung = True
+        error = StoreUnavailable(_UNANSWERED)
+        lines = sum(group.give_up(error) for group in (self._under_way, self._pending) if group is not None)
+        _LOGGER.error(
+            "%s is left, the disk does not answer; unsynced lines: %d, none was acknowledged", self.directory, lines
+        )
 
     def _remove_file(self, path: Path) -> None:
         self.disk.remove(path)
@@ -246,7 +251,7 @@ class AppendLog:
         Senders that have just been answered are about to send again. Without waiting a moment for most of them, the few
         that came too late for the last group would have a group of their own each time, and so would all others.
         """
-        count = _lines_of(self._pending)
+        count = self._pending.line_count()
         waited = time.monotonic() - self._began_collecting
         more_come = count >= self._collected + COLLECT_PACE and waited < COLLECT_SECONDS
         more_are_due = count < self._expected and waited < EXPECT_SECONDS
@@ -268,6 +273,7 @@ class AppendLog:
                 del group.submissions[number:]
                 break
             submission.taken = True
+        self._under_way = group
         self._writer.put(group)
 
     def _finished(self, group: Group) -> None:
@@ -277,19 +283,16 @@ class AppendLog:
 
     def _group_done(self, group: Group) -> None:
         """Tell the waiters of this group, then let the next one go."""
+        self._under_way = None
         self.failing = group.segment is None
         for segment in (group.segment, group.abandoned):
             if segment is not None:
                 self._segments[segment.number] = segment
         group.tell()
-        self._expected = _lines_of(group) * 3 // 4
+        self._expected = group.line_count() * 3 // 4
         if self._pending.submissions:
             self._begin_collecting()
         else:
             self._writing = False
             if self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
-
-
-def _lines_of(group: Group) -> int:
-    return sum([len(submission.lines) for submission in group.submissions])

@@ -1,6 +1,7 @@
 """The segment files of an append-only log: their names, their markers, what of them counts, and reading them."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,6 +52,11 @@ class Recovered(NamedTuple):
     torn: dict[int, int]
     """The segments that end in a torn line, and their valid lengths: the next one must say so."""
     torn_bytes: int
+
+
+def utc_day() -> str:
+    """Return the current day in UTC, ``YYYY-MM-DD``."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def segment_path(directory: Path, day: str, number: int) -> Path:

@@ -98,6 +98,18 @@ class Group:
             places = list(map(_make_place, zip(repeat(self.segment.number), offsets, lengths, strict=False)))
             submission.done(places, None)
 
+    def line_count(self) -> int:
+        """Return how many lines there are now."""
+        return sum([len(submission.lines) for submission in self.submissions])
+
+    def give_up(self, error: StoreError) -> int:
+        """Tell each submission that it is not waited for any longer, and forget it; return how many lines it had."""
+        count = self.line_count()
+        submissions, self.submissions = self.submissions, []
+        for submission in submissions:
+            submission.done((), error)
+        return count
+
 
 class LogWriter:
     """A thread that owns the newest segment.
@@ -135,6 +147,7 @@ class LogWriter:
         self._current: Segment | None = None
         self._descriptor = -1
         self._queue: SimpleQueue[Group | None] = SimpleQueue()
+        self._left = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -142,10 +155,20 @@ class LogWriter:
         """Let a group be written after those before it; returns at once."""
         self._queue.put(group)
 
-    def close(self) -> None:
-        """Write what was put, then end the thread; blocks."""
+    def close(self, timeout: float) -> bool:
+        """Write what was put, then end the thread; blocks.
+
+        Args:
+            timeout: seconds to wait for it.
+
+        Returns:
+            Whether it has ended. If not it is left to itself: when the disk answers it ends and tells nobody.
+
+        """
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(timeout)
+        self._left = self._thread.is_alive()
+        return not self._left
 
     def _run(self) -> None:
         while (group := self._queue.get()) is not None:
@@ -157,9 +180,12 @@ class LogWriter:
             except Exception as error:  # noqa: BLE001 - all senders wait for this thread: it lives on, whatever it met
                 group.error = StoreUnavailable(f"the log could not be written: {type(error).__name__}")
                 self._abandon_segment(group)
+            if self._left:
+                break
             self._finished(group)
         with contextlib.suppress(OSError):
-            if self._unmarked:
+            # The directory may be another's by the time when a writer that was left goes on.
+            if self._unmarked and not self._left:
                 # What failed last is not to come back because nothing was appended since.
                 self._begin_segment(self._today())
             self._close_descriptor()

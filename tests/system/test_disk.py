@@ -1,6 +1,7 @@
 """Disks that are full, read-only or taken: the server says so, and goes on with what still works."""
 
 import errno
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.system.workload import make_event
 
 SYSTEM = "8d2c3ab4-f46e-11e6-a35c-3c15c2cc8f88"
 BALLAST = 16 * 1024 * 1024
+LARGE_BALLAST = 64 * 1024 * 1024
+MANY = 200_000
+"""Events: more than the index keeps in memory while the disk works."""
 READ_ONLY_EXIT = 1
 TAKEN_EXIT = 2
 
@@ -120,6 +124,55 @@ def test_full_disk_loses_nothing_when_killed(small_disk: Path, tmp_path: Path) -
         _stuff(small_disk)
         server.kill()
         server.start(path="/health/live")
+        for uuid, body in acknowledged.items():
+            assert get(server.port, f"/api/v1/events/{uuid}")[::2] == (200, body)
+
+
+@pytest.fixture
+def larger_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 256 MB with 64 MB of ballast."""
+    make_image(tmp_path / "disk.image", 256)
+    with mounted(tmp_path / "disk.image", tmp_path / "disk") as disk:
+        (disk / "ballast").write_bytes(bytes(LARGE_BALLAST))
+        yield disk
+
+
+def _post_many(server: ServerProcess, random: Random) -> dict[str, bytes]:
+    """Post in batches; returns a few of the first and of the last."""
+    some = {}
+    for _ in range(MANY // 10_000):
+        made = [small_event(random) for _ in range(10_000)]
+        body = b"\n".join(text for _, text in made)
+        answer = exchange(server.port, post(body, "/api/v1/events/batch", "application/x-ndjson"), seconds=60)
+        assert answer.status == 200, answer
+        assert answer.body.count(b'"stored"') == 10_000
+        some |= dict([made[0], made[-1]])
+    return some
+
+
+def small_event(random: Random) -> tuple[str, bytes]:
+    """Make an event of little content."""
+    uuid, body = make_event(random, SYSTEM)
+    return uuid, body[: body.index(b'"message"')] + b'"message":{"jobId":1,"jobTypeId":"x","state":"CREATED"}}'
+
+
+def test_starts_on_a_full_disk_when_the_whole_index_is_missing(larger_disk: Path, tmp_path: Path) -> None:
+    """However much is to be made anew, it starts, reads, refuses writes; and is ready once there is room."""
+    random = Random(8)
+    with ServerProcess(larger_disk / "root", tmp_path / "server.log") as server:
+        acknowledged = _post_many(server, random)
+        assert server.terminate() == 0, server.output()
+        shutil.rmtree(larger_disk / "root" / "index")
+        _stuff(larger_disk)
+        server.start(path="/health/live", seconds=90)
+        _check_reads_only(server, acknowledged)
+        assert f"eventserver_store_index_memory_rows {MANY}" in get(server.port, "/metrics").body.decode()
+        (larger_disk / "ballast").unlink()
+        uuid, body = _await_stored(server, random)
+        acknowledged[uuid] = body
+        assert get(server.port, "/health/ready").status == 200
+        assert server.terminate() == 0, server.output()
+        server.start(seconds=5)
         for uuid, body in acknowledged.items():
             assert get(server.port, f"/api/v1/events/{uuid}")[::2] == (200, body)
 

@@ -1,6 +1,9 @@
 """The filesystem store on a disk that is full, or does not answer."""
 
 import errno
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,23 @@ import pytest
 from backends.base import Event, Outcome, Status
 from backends.errors import StorageFull, StoreUnavailable
 from backends.filesystem import FilesystemStore
+from backends.filesystem.index import Index
+from backends.filesystem.memory_table import MemoryTable
+from backends.filesystem.run import Run
+from backends.filesystem.run_file import pack_run
+from backends.log import LogPosition, Place
 from support.events import make_event
 from support.faulty_disk import FaultyDisk
-from support.filesystem import assert_holds, opened, remove_index, some
+from support.filesystem import assert_holds, figure, opened, remove_index, some
 from support.gated_disk import GatedDisk
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for the index's thread."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 async def test_a_disk_that_is_full_from_the_start(root: Path) -> None:
@@ -36,19 +52,107 @@ async def test_a_disk_that_is_full_from_the_start(root: Path) -> None:
         await assert_holds(store, [*events, more])
 
 
-async def test_a_full_disk_without_an_index(root: Path) -> None:
-    """When an index must be made and there is no room for it, opening says so instead of waiting for ever."""
-    events = some(55)
+@pytest.mark.parametrize(
+    "operations", [{"write"}, {"make_one_directory", "create", "write"}], ids=["no room for data", "no room for names"]
+)
+async def test_a_full_disk_without_an_index(root: Path, operations: set[str]) -> None:
+    """An index for which there is no room is made in memory; when there is room it is written, and events are taken."""
+    events = some(59)
+    async with opened(root) as store:
+        await store.put(events)
+    remove_index(root)
+    disk = FaultyDisk()
+    disk.fail(operations, error=errno.ENOSPC)
+    async with opened(root, disk) as store:
+        for _ in range(2):
+            await assert_holds(store, events)
+            with pytest.raises(StorageFull):
+                await store.ping()
+            with pytest.raises(StorageFull):
+                await store.put([make_event()])
+        assert figure(store, "index_runs") == 59 // 8, "what waits is packed"
+        disk.mend()
+        await store.ping()
+        events.append(make_event())
+        assert (await store.put(events[-1:]))[0].status is Status.STORED
+        await assert_holds(store, events)
+    told: list[tuple[int, int]] = []
+    async with FilesystemStore(root, progress=lambda done, total: told.append((done, total))) as store:
+        await assert_holds(store, events)
+    assert told == [], "what was made in memory is there at the next start"
+
+
+async def test_a_full_disk_and_an_index_too_large_for_memory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a start keeps in memory is bounded: beyond that it says what there is no room for."""
+    events = some(59)
     async with opened(root) as store:
         await store.put(events)
     remove_index(root)
     disk = FaultyDisk()
     disk.fail({"write"}, error=errno.ENOSPC)
-    with pytest.raises(StorageFull):
+    monkeypatch.setattr("backends.filesystem.index.MOST_WAITING_ON_A_FULL_DISK", 6)
+    with pytest.raises(StorageFull, match=r"no room on the disk for the index, and with 4[0-9] events of it memory"):
         await FilesystemStore(root, disk=disk, memory_rows=8).__aenter__()
     disk.mend()
     async with opened(root, disk) as store:
         await assert_holds(store, events)
+
+
+def test_on_a_full_disk_only_what_is_packed_piles_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are not packed take more room: for these a start waits on a full disk too."""
+    go_on, disk = threading.Event(), FaultyDisk()
+    go_on.set()
+
+    def pack_slowly(memory: MemoryTable) -> Run:
+        assert go_on.wait(20)
+        return pack_run(memory)
+
+    monkeypatch.setattr("backends.filesystem.maintenance.pack_run", pack_slowly)
+    index = Index(tmp_path / "index", disk=disk, memory_rows=1)
+    index.open()
+    disk.fail({"write"}, error=errno.ENOSPC)
+
+    def add(number: int) -> None:
+        index.add(make_event(), Place(1, number, 1))
+        index.mark_complete(LogPosition(1, number + 1))
+
+    for number in range(4):
+        add(number)
+    until(lambda: index.problem is not None and index.takes_more())
+    go_on.clear()
+    for number in range(4, 6):
+        add(number)
+    assert index.is_behind
+    assert not index.takes_more()
+    go_on.set()
+    until(index.takes_more)
+    index.close()
+
+
+async def test_an_index_that_can_not_be_written_for_another_reason(root: Path) -> None:
+    """Only for lack of room memory takes the index: a disk that fails is said, instead of waiting for ever."""
+    events = some(59)
+    async with opened(root) as store:
+        await store.put(events)
+    remove_index(root)
+    disk = FaultyDisk()
+    disk.fail({"write"}, error=errno.EIO)
+    with pytest.raises(StoreUnavailable):
+        await FilesystemStore(root, disk=disk, memory_rows=8).__aenter__()
+
+
+async def test_a_directory_of_the_index_that_is_removed_comes_back(root: Path) -> None:
+    """Removed under a running store it is made again: nobody is refused, and the next start makes the index anew."""
+    async with opened(root) as store:
+        stored = some(20)
+        await store.put(stored)
+        remove_index(root)
+        for _ in range(8):
+            stored += [make_event() for _ in range(8)]
+            await store.put(stored[-8:])
+        await assert_holds(store, stored)
+    async with opened(root) as store:
+        await assert_holds(store, stored)
 
 
 async def test_a_disk_that_is_too_full_for_the_index(root: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backends.base import Event, Outcome, Query, Status
-from backends.errors import StoreError, StoreUnavailable
+from backends.errors import StoreClosed, StoreUnavailable
 from backends.filesystem import FilesystemStore
 from support.events import make_event, new_uuid
 from support.faulty_disk import FaultyDisk
@@ -51,15 +51,21 @@ async def test_opening_and_closing_makes_no_segments(root: Path) -> None:
 
 
 async def test_a_second_store_reads_beside_the_first(root: Path) -> None:
-    """A read-only store shows what was there when it was opened, refuses to write and changes nothing."""
+    """A read-only store shows what was there when it was opened, says that it can't write, and changes nothing."""
     events = some(20)
     async with opened(root) as store:
         await store.put(events)
         before = segments(root)
         async with FilesystemStore(root, read_only=True) as reader:
             await assert_holds(reader, events)
-            with pytest.raises(StoreError):
-                await reader.put([make_event()])
+            for event in (make_event(), events[0]):
+                with pytest.raises(StoreUnavailable, match="open for reading only"):
+                    await reader.put([event])
+            with pytest.raises(StoreUnavailable, match="open for reading only"):
+                await reader.ping()
+        for refused in (reader.put([make_event()]), reader.ping()):
+            with pytest.raises(StoreClosed):
+                await refused
         assert segments(root) == before
         assert (await store.put([make_event()]))[0].status is Status.STORED
 

@@ -6,7 +6,7 @@ from zlib import crc32
 
 import pytest
 
-from backends.errors import StoreClosed
+from backends.errors import StoreClosed, StoreUnavailable
 from backends.log import AppendLog, LogPosition
 from support.logs import DAY, Clock, files, lines, reopened, shown
 
@@ -107,11 +107,15 @@ async def test_a_reader_beside_a_writer(log: AppendLog, directory: Path, clock: 
     before = files(directory)
     async with AppendLog(directory, read_only=True) as reader:
         assert shown(reader) == lines(12)
-        with pytest.raises(StoreClosed):
+        with pytest.raises(StoreUnavailable, match="open for reading only"):
             await reader.append([b"{}"])
+        with pytest.raises(StoreUnavailable, match="open for reading only"):
+            await reader.probe()
         assert files(directory) == before
         await log.append(lines(1, first=13))
         assert shown(reader) == lines(12)
+    with pytest.raises(StoreClosed):
+        await reader.append([b"{}"])
     async with AppendLog(directory, read_only=True) as reader:
         assert shown(reader) == lines(13)
 
