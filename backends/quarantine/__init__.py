@@ -10,6 +10,7 @@ memory there are only 70 bytes an entry.
 
 from backends.quarantine.entries import NEVER_EVICTED, Entry, Filter, Group, Kept, Page, Refused
 from backends.quarantine.quarantine import Quarantine
+from backends.quarantine.reader import InvalidCursor
 from backends.quarantine.statistics import QuarantineStatistics
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Entry",
     "Filter",
     "Group",
+    "InvalidCursor",
     "Kept",
     "Page",
     "Quarantine",

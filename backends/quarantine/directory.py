@@ -4,20 +4,25 @@ A million Python objects would take some 300 MB; columns of numbers and a hash t
 have their full length from the start, but the kernel gives memory only for the part that is used.
 """
 
-import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends.log import Place
+from backends.quarantine.columns import EntryColumns
 from backends.quarantine.entries import Filter
+from backends.quarantine.key_table import KeyTable, Rows
 from backends.quarantine.names import Names
 
-Rows = NDArray[np.int64]
-
-_WORD: Final = (1 << 64) - 1
+_COLUMNS: Final = {
+    **dict.fromkeys(("segment", "offset", "length", "arrivals", "again"), np.uint32),
+    **dict.fromkeys(("sequence", "last"), np.int64),
+    **dict.fromkeys(("code", "event_type", "peer"), np.uint16),
+}
+_MAX_COUNT: Final = (1 << 32) - 1
+_GROWTH: Final = 8
 
 
 class Located(NamedTuple):
@@ -36,9 +41,21 @@ class Directory:
     A row number stands for an entry as long as it is here; 0 is none.
 
     Args:
-        capacity: how many entries there is room for.
+        capacity: how many entries there is room for; more come in too, but then everything is copied.
 
     """
+
+    segment: NDArray[np.uint32]
+    offset: NDArray[np.uint32]
+    length: NDArray[np.uint32]
+    sequence: NDArray[np.int64]
+    last: NDArray[np.int64]
+    arrivals: NDArray[np.uint32]
+    again: NDArray[np.uint32]
+    """The segment of the newest ``again`` line that still counts; 0 when the entry's own line says it all."""
+    code: NDArray[np.uint16]
+    event_type: NDArray[np.uint16]
+    peer: NDArray[np.uint16]
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -46,42 +63,68 @@ class Directory:
         self.bytes = 0
         """Bytes of all entries' lines, with their line ends."""
         self.codes, self.event_types, self.peers = Names(), Names(), Names()
-        length = capacity + 1
-        self.high, self.low = np.zeros(length, np.uint64), np.zeros(length, np.uint64)
-        self.segment, self.offset, self.length = (np.zeros(length, np.uint32) for _ in range(3))
-        self.sequence, self.last = np.zeros(length, np.int64), np.zeros(length, np.int64)
-        self.arrivals = np.zeros(length, np.uint32)
-        self.again = np.zeros(length, np.uint32)
-        """The segment of the newest ``again`` line that still counts; 0 when the entry's own line says it all."""
-        self.code, self.event_type, self.peer = (np.zeros(length, np.uint16) for _ in range(3))
-        # Linear probing, at most half full. The factor keeps a sender from choosing where his entries go.
-        bits = max(4, (2 * length - 1).bit_length())
-        self._slots = np.zeros(1 << bits, np.uint32)
-        self._mask, self._shift = (1 << bits) - 1, 64 - bits
-        self._factor = secrets.randbits(64) | 1
+        for name, kind in _COLUMNS.items():
+            setattr(self, name, np.zeros(capacity + 1, kind))
+        self._keys = KeyTable(capacity)
         self._top = 0
         self._free = 0
 
     def find(self, key: bytes) -> int:
         """Return the row of an entry, or 0."""
-        return int(self._slots[self._slot_of(key)])
+        return self._keys.find(key)
+
+    def find_life(self, key: bytes, sequence: int) -> int:
+        """Return the row of an entry if this is its sequence, or 0."""
+        row = self._keys.find(key)
+        return row if row and self.sequence[row] == sequence else 0
 
     def insert(self, key: bytes, sequence: int, place: Place, *, arrivals: int, last: int) -> int:
-        """Add an entry that is not here; there must be room. Returns its row."""
+        """Add an entry that is not here. Returns its row."""
         row = self._new_row()
-        self.high[row], self.low[row] = int.from_bytes(key[:8]), int.from_bytes(key[8:])
-        self._slots[self._slot_of(key)] = row
+        self._keys.add(key, row)
         self.sequence[row], self.arrivals[row], self.last[row], self.again[row] = sequence, arrivals, last, 0
         self.move(row, place)
         self.entries += 1
         self.bytes += 1
         return row
 
+    def insert_many(self, entries: EntryColumns, segment: int, offsets: Rows) -> bool:
+        """Add entries whose lines stand in one segment, all at once.
+
+        Returns:
+            False, and nothing has changed, if one of them is here, or is there twice.
+
+        """
+        count = len(offsets)
+        if len(np.unique(entries.low)) < count or self._keys.has_any(entries.high, entries.low):
+            return False
+        self._reserve(self._top + count)
+        rows = np.arange(self._top + 1, self._top + 1 + count)
+        self._top += count
+        self._keys.add_many(entries.high, entries.low, rows)
+        self.segment[rows], self.offset[rows], self.length[rows] = segment, offsets, entries.length
+        self.sequence[rows], self.last[rows], self.arrivals[rows] = entries.sequence, entries.last, entries.arrivals
+        self.again[rows] = 0
+        for column, names, found in (
+            (self.code, self.codes, entries.codes),
+            (self.event_type, self.event_types, entries.event_types),
+            (self.peer, self.peers, entries.peers),
+        ):
+            self._recycle(names, found.values, column)
+            column[rows] = np.array([names.intern(name) for name in found.values], np.uint16)[found.positions]
+        self.entries += count
+        self.bytes += int(entries.length.sum()) + count
+        return True
+
     def name(self, row: int, code: str, event_type_id: str | None, peer: str | None) -> None:
         """Say to which groups an entry belongs."""
         self.code[row] = self._intern(self.codes, code, self.code)
         self.event_type[row] = self._intern(self.event_types, event_type_id, self.event_type)
         self.peer[row] = self._intern(self.peers, peer, self.peer)
+
+    def recount(self, row: int, arrivals: int, last: int, *, again: int) -> None:
+        """Say how often an entry has come, when it came last, and in which segment an ``again`` line says so (or 0)."""
+        self.arrivals[row], self.last[row], self.again[row] = min(arrivals, _MAX_COUNT), last, again
 
     def move(self, row: int, place: Place) -> None:
         """Say where an entry's line stands."""
@@ -90,15 +133,18 @@ class Directory:
 
     def remove(self, row: int) -> None:
         """Take an entry out; its row number may be given to another one."""
-        self._unlink(self._slot_of(self.key(row)))
+        self._keys.remove(self.key(row))
         self.entries -= 1
         self.bytes -= int(self.length[row]) + 1
         self.segment[row] = self.length[row] = self.again[row] = 0
         self.offset[row], self._free = self._free, row
+        self.codes.uses_ended += 1
+        self.event_types.uses_ended += 1
+        self.peers.uses_ended += 1
 
     def key(self, row: int) -> bytes:
         """Return the key of an entry."""
-        return int(self.high[row]).to_bytes(8) + int(self.low[row]).to_bytes(8)
+        return self._keys.key(row)
 
     def locate(self, row: int) -> Located:
         """Return what is known of an entry."""
@@ -151,34 +197,28 @@ class Directory:
         if self._free:
             row, self._free = self._free, int(self.offset[self._free])
             return row
-        if self._top == self.capacity:
-            msg = "the directory is full"
-            raise OverflowError(msg)
+        self._reserve(self._top + 1)
         self._top += 1
         return self._top
 
-    def _home(self, low: int) -> int:
-        return (low * self._factor & _WORD) >> self._shift
+    def _reserve(self, rows: int) -> None:
+        """Make the columns longer if there is no room for so many rows.
 
-    def _slot_of(self, key: bytes) -> int:
-        """Return the slot that holds a key, or the free one where it belongs."""
-        high, low = int.from_bytes(key[:8]), int.from_bytes(key[8:])
-        slot = self._home(low)
-        while (row := self._slots[slot]) and not (self.low[row] == low and self.high[row] == high):
-            slot = slot + 1 & self._mask
-        return slot
-
-    def _unlink(self, gap: int) -> None:
-        """Empty a slot, and move those behind it up, so that a search never ends too early."""
-        slot = gap
-        while row := self._slots[slot := slot + 1 & self._mask]:
-            home = self._home(int(self.low[row]))
-            if (slot - home & self._mask) >= (slot - gap & self._mask):
-                self._slots[gap], gap = row, slot
-        self._slots[gap] = 0
+        A recovery may need it: entries whose drop stands behind newer ones are here for a while.
+        """
+        if rows <= self.capacity:
+            return
+        capacity = max(rows, self.capacity + self.capacity // _GROWTH)
+        for name, kind in _COLUMNS.items():
+            setattr(self, name, np.concatenate((getattr(self, name), np.zeros(capacity - self.capacity, kind))))
+        self._keys.grow(capacity)
+        self.capacity = capacity
 
     def _intern(self, names: Names, name: str | None, column: NDArray[np.uint16]) -> int:
-        if names.is_full_for(name):
-            used: Iterable[int] = np.unique(column[self.rows()]).tolist()
-            names.recycle(used)
+        self._recycle(names, (name,), column)
         return names.intern(name)
+
+    def _recycle(self, names: Names, wanted: Sequence[str | None], column: NDArray[np.uint16]) -> None:
+        """Let names that are no longer in use give their numbers to others, if that is worth a look."""
+        if names.should_recycle(wanted):
+            names.recycle(np.unique(column[self.rows()]).tolist())

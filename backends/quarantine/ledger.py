@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from backends.log import AppendLog, LogPosition, Place
-from backends.quarantine.directory import Directory, Rows
+from backends.quarantine.directory import Directory
 from backends.quarantine.entries import to_moment
+from backends.quarantine.key_table import Rows
 from backends.quarantine.lines import (
     AgainLine,
     DropLine,
@@ -19,12 +20,12 @@ from backends.quarantine.lines import (
     read_line,
     recount,
 )
+from backends.quarantine.recovery import Recovery
 from backends.quarantine.space import Space
 
 _DROPS_IN_A_LINE: Final = 1000
 _ROWS_IN_A_STEP: Final = 1000
 _COPY_BYTES: Final = 1024 * 1024
-_MAX_COUNT: Final = (1 << 32) - 1
 
 
 class Fresh(NamedTuple):
@@ -59,23 +60,9 @@ class Ledger:
 
     def recover(self) -> None:
         """Read the whole log, once, before anything else; blocks."""
-        for place, line in self.log.scan():
-            match read_line(line):
-                case EntryLine() as entry:
-                    self.last_sequence = max(self.last_sequence, entry.sequence)
-                    self._recover_entry(place, entry)
-                case AgainLine(key, sequence, arrivals, last):
-                    if row := self._row_of(key, sequence):
-                        self._raise(row, Again(max(arrivals, int(self.directory.arrivals[row])), last), place.segment)
-                case DropLine(target, dropped):
-                    self.space.add_drop_line(place.segment, target, place.length)
-                    for key, sequence in dropped:
-                        self.last_sequence = max(self.last_sequence, sequence)
-                        if row := self._row_of(key, sequence):
-                            self.directory.remove(row)
-                case None:
-                    self.space.add_odd_line(place.segment, place.length)
-                    self.damaged_lines += 1
+        recovery = Recovery(self.log, self.directory, self.space)
+        recovery.run()
+        self.damaged_lines, self.last_sequence = recovery.damaged_lines, recovery.last_sequence
 
     def next_sequence(self, now: int) -> int:
         """Return a sequence that is higher than all before: the time in microseconds, or a little more."""
@@ -97,7 +84,7 @@ class Ledger:
             if number % _ROWS_IN_A_STEP == _ROWS_IN_A_STEP - 1:
                 await asyncio.sleep(0)
         for (row, change), place in zip(again.items(), places[len(fresh) :], strict=True):
-            self._raise(row, change, place.segment)
+            self.directory.recount(row, change.arrivals, change.last, again=place.segment)
 
     async def drop(self, rows: Rows) -> None:
         """Take entries out.
@@ -110,15 +97,14 @@ class Ledger:
         """
         for number in await self.space.find_removable(without=rows):
             gone = self.directory.segment[rows] == number
-            try:
-                if not await self.space.remove(number):
-                    await self._append_drop_lines(rows[gone])
-            finally:
-                await self._forget(rows[gone])
+            # In memory first, so that nobody is sent to a file that is going.
+            lives = await self._forget(rows[gone])
+            if not await self.space.remove(number):
+                await self._append_drops(_make_drops(number, lives))
             rows = rows[~gone]
         for start in range(0, len(rows), _ROWS_IN_A_STEP):
             step = rows[start : start + _ROWS_IN_A_STEP]
-            await self._append_drop_lines(step)
+            await self._append_drops(self._drop_lines(step))
             await self._forget(step)
 
     async def replace(self, row: int, fresh: Fresh) -> None:
@@ -177,13 +163,13 @@ class Ledger:
         directory = self.directory
         match content:
             case EntryLine(key, sequence, arrivals, last):
-                row = self._row_of(key, sequence)
+                row = directory.find_life(key, sequence)
                 if not row or directory.place(row) != place:
                     return None
                 now = Again(int(directory.arrivals[row]), int(directory.last[row]))
                 return (line if now == (arrivals, last) else recount(line, now.arrivals, to_moment(now.last))), content
             case AgainLine(key, sequence):
-                row = self._row_of(key, sequence)
+                row = directory.find_life(key, sequence)
                 # An entry of this segment takes its count along in its own line.
                 if not row or directory.again[row] != place.segment or directory.segment[row] == place.segment:
                     return None
@@ -201,39 +187,15 @@ class Ledger:
             size += place.length
         return lines
 
-    def _recover_entry(self, place: Place, entry: EntryLine) -> None:
-        row = self.directory.find(entry.key)
-        if not row:
-            self._insert(entry, place)
-            return
-        known = self.directory.locate(row)
-        self.space.unclean.add(place.segment if entry.sequence < known.sequence else known.place.segment)
-        if entry.sequence == known.sequence:
-            self.directory.move(row, place)
-            self._raise(row, Again(max(entry.arrivals, known.arrivals), max(entry.last, known.last)), 0)
-        elif entry.sequence > known.sequence:
-            self.directory.remove(row)
-            self._insert(entry, place)
-
     def _insert(self, entry: EntryLine, place: Place) -> None:
         row = self.directory.insert(entry.key, entry.sequence, place, arrivals=entry.arrivals, last=entry.last)
         self.directory.name(row, entry.code, entry.event_type_id, entry.peer)
 
-    def _raise(self, row: int, change: Again, segment: int) -> None:
-        self.directory.arrivals[row] = min(change.arrivals, _MAX_COUNT)
-        self.directory.last[row] = change.last
-        self.directory.again[row] = segment
-
-    def _row_of(self, key: bytes, sequence: int) -> int:
-        row = self.directory.find(key)
-        return row if row and self.directory.sequence[row] == sequence else 0
-
     def _again_line(self, row: int, change: Again) -> bytes:
-        key, sequence = self.directory.key(row), int(self.directory.sequence[row])
+        key, sequence = self._life(row)
         return make_again_line(key, sequence, change.arrivals, to_moment(change.last))
 
-    async def _append_drop_lines(self, rows: Rows) -> None:
-        drops = self._drop_lines(rows)
+    async def _append_drops(self, drops: Sequence[tuple[int, bytes]]) -> None:
         places = await self.log.append([line for _, line in drops])
         for (target, _), place in zip(drops, places, strict=True):
             self.space.add_drop_line(place.segment, target, place.length)
@@ -243,14 +205,24 @@ class Ledger:
         lines = []
         segments = self.directory.segment[rows]
         for segment in np.unique(segments).tolist():
-            there = [self.directory.locate(row) for row in rows[segments == segment].tolist()]
-            for start in range(0, len(there), _DROPS_IN_A_LINE):
-                some = there[start : start + _DROPS_IN_A_LINE]
-                lines.append((segment, make_drop_line(segment, [(entry.key, entry.sequence) for entry in some])))
+            lines += _make_drops(segment, [self._life(row) for row in rows[segments == segment].tolist()])
         return lines
 
-    async def _forget(self, rows: Rows) -> None:
+    async def _forget(self, rows: Rows) -> list[tuple[bytes, int]]:
+        """Take entries out of the directory; returns their keys and sequences."""
+        lives = []
         for start in range(0, len(rows), _ROWS_IN_A_STEP):
             for row in rows[start : start + _ROWS_IN_A_STEP].tolist():
+                lives.append(self._life(row))
                 self.directory.remove(row)
             await asyncio.sleep(0)
+        return lives
+
+    def _life(self, row: int) -> tuple[bytes, int]:
+        return self.directory.key(row), int(self.directory.sequence[row])
+
+
+def _make_drops(segment: int, lives: Sequence[tuple[bytes, int]]) -> list[tuple[int, bytes]]:
+    """Return the lines that drop entries of one segment, each with its number."""
+    starts = range(0, len(lives), _DROPS_IN_A_LINE)
+    return [(segment, make_drop_line(segment, lives[start : start + _DROPS_IN_A_LINE])) for start in starts]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends.errors import StorageFull
-from backends.quarantine.directory import Rows
 from backends.quarantine.entries import NEVER_EVICTED
 from backends.quarantine.eviction import choose_victims
+from backends.quarantine.key_table import Rows
 from backends.quarantine.ledger import Ledger
 from backends.quarantine.space import LEAST_LIVE_SHARE
 from backends.quarantine.statistics import QuarantineStatistics

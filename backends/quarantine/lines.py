@@ -27,6 +27,7 @@ HEAD_BYTES: Final = 16 * 1024
 """All that stands before the body is shorter than this."""
 AGAIN_BYTES: Final = 150
 """About the length of an ``again`` line."""
+ENTRY_START: Final = b'{"id":'
 _BODY: Final = b',"body'
 
 
@@ -102,7 +103,7 @@ def read_line(line: bytes) -> Line | None:
     if not is_intact(line):
         return None
     try:
-        if line.startswith(b'{"id":'):
+        if line.startswith(ENTRY_START):
             head = read_head(line)
             return EntryLine(*_life(head["id"], head), head["code"], head["eventTypeId"], head["peer"])
         value = jiter.from_json(line)

@@ -13,9 +13,9 @@ import numpy as np
 from backends.disk import Disk
 from backends.errors import StoreClosed, StoreUnavailable
 from backends.log import AppendLog
-from backends.quarantine.directory import Rows
 from backends.quarantine.entries import NEVER_EVICTED, Filter, Group, Kept, Page, Refused, key_of, tidy, to_microseconds
 from backends.quarantine.keeper import Keeper
+from backends.quarantine.key_table import Rows
 from backends.quarantine.ledger import Again, Fresh, Ledger
 from backends.quarantine.limits import Limits
 from backends.quarantine.lines import EntryLine, make_entry_line
@@ -87,7 +87,7 @@ class Quarantine:
         self._parts: _Parts | None = None
 
     async def __aenter__(self) -> Self:
-        """Open: read the whole log; a hundred thousand entries take less than a second.
+        """Open: read the whole log, and verify every line; a million entries take two to three seconds.
 
         Raises:
             StorageFull, StoreUnavailable: it can't be read, or not be made.
@@ -181,7 +181,7 @@ class Quarantine:
             oldest_first: turn the order around.
 
         Raises:
-            ValueError: it is no cursor.
+            InvalidCursor: it is no cursor of a list.
 
         """
         return await self._open.reader.find(condition, limit=limit, cursor=cursor, oldest_first=oldest_first)

@@ -9,8 +9,9 @@ import numpy as np
 
 from backends.errors import StoreUnavailable
 from backends.log import Place
-from backends.quarantine.directory import Located, Rows
+from backends.quarantine.directory import Located
 from backends.quarantine.entries import KEY_BYTES, Entry, Filter, Group, Kept, Page, to_moment
+from backends.quarantine.key_table import Rows
 from backends.quarantine.ledger import Ledger
 from backends.quarantine.lines import HEAD_BYTES, make_entry, read_head, read_kept
 
@@ -19,6 +20,10 @@ _CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 """What is left of the list: the sequences between two, both exclusive."""
 _ATTEMPTS: Final = 5
 _DAMAGED: Final = "(its line on disk is damaged)"
+
+
+class InvalidCursor(ValueError):
+    """A cursor that no list gave."""
 
 
 class QuarantineReader:
@@ -133,7 +138,7 @@ def _read_cursor(cursor: str) -> tuple[int, int]:
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         msg = "it is no cursor of this list"
-        raise ValueError(msg)
+        raise InvalidCursor(msg)
     return int(match[1]), int(match[2])
 
 

@@ -25,7 +25,8 @@ import numpy as np
 from backends.errors import StoreError
 from backends.log import AppendLog, Segment, translate_os_error
 from backends.log.segments import read_marker
-from backends.quarantine.directory import Directory, Rows
+from backends.quarantine.directory import Directory
+from backends.quarantine.key_table import Rows
 from backends.quarantine.lines import AGAIN_BYTES
 
 LEAST_LIVE_SHARE: Final = 0.75

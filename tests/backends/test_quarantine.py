@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from zlib import crc32
@@ -335,6 +336,30 @@ async def test_it_can_be_opened_while_a_running_server_frees_room(tmp_path: Path
     async with Quarantine(tmp_path, read_only=True, disk=Freeing()) as other:
         assert not going.exists()
         assert await details(other, oldest_first=True) == ["number 1", "number 2", "number 3"]
+
+
+async def test_it_can_be_read_while_a_file_goes(tmp_path: Path) -> None:
+    """Nobody is sent to a file that is being removed, however long the disk takes for it."""
+    removing, go_on = threading.Event(), threading.Event()
+
+    class Slow(Disk):
+        """Waits before it removes a file."""
+
+        def remove(self, path: Path) -> None:
+            removing.set()
+            assert go_on.wait(10)
+            super().remove(path)
+
+    async with Quarantine(tmp_path, segment_bytes=200, disk=Slow()) as quarantine:
+        ids = [await quarantine.keep(numbered(number)) for number in range(4)]
+        dropping = asyncio.create_task(quarantine.drop(ids[:1]))
+        await asyncio.to_thread(removing.wait, 10)
+        try:
+            assert await quarantine.get(ids[0]) is None
+            assert await details(quarantine, oldest_first=True) == ["number 1", "number 2", "number 3"]
+        finally:
+            go_on.set()
+        assert await dropping == 1
 
 
 async def test_what_was_there_at_the_opening_can_be_read_to_the_end(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The limits of the quarantine: a flood pushes out itself, what was acknowledged stays, and memory stays small."""
 
 import random
+import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from backends.log import Place
 from backends.quarantine import Filter, Quarantine, Refused
 from backends.quarantine.directory import Directory
 from backends.quarantine.eviction import choose_victims
+from backends.quarantine.key_table import KeyTable
 from backends.quarantine.names import OTHER, Names
 from support.fake_disk import FakeDisk
 
@@ -134,6 +136,48 @@ async def test_the_same_bytes_for_ever_do_not_fill_the_disk() -> None:
         assert [entry.arrivals for entry in (await quarantine.find()).entries] == [500]
 
 
+async def test_a_start_takes_in_what_is_dropped_only_further_on() -> None:
+    """A drop may stand behind newer entries, so for a while there are more of them than the limit."""
+    disk = FakeDisk()
+    async with Quarantine(DIRECTORY, disk=disk, max_entries=160, segment_bytes=3000) as quarantine:
+        old = [
+            id_ for start in range(0, 153, 9) for id_ in await quarantine.keep_many(many(9, "a", size=9, start=start))
+        ]
+        await quarantine.drop(old[2::9])
+        # The drop shares its file with entries that go, and so is written anew at the end.
+        beside = await quarantine.keep_many(many(4, "a", size=9, start=1000))
+        await quarantine.keep_many(many(9, "a", size=9, start=2000))
+        await quarantine.drop(beside)
+        await tidy(quarantine)
+        await quarantine.keep_many(many(160 - quarantine.entries, "a", size=9, start=3000))
+        before = await quarantine.groups()
+    async with Quarantine(DIRECTORY, disk=disk, max_entries=160, segment_bytes=3000) as quarantine:
+        assert quarantine.entries == 160
+        assert await quarantine.groups() == before
+
+
+async def test_names_without_end_cost_no_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender may make up event types; it is looked for free names only when many uses of names have ended."""
+    looked: list[int] = []
+    recycle = Names.recycle
+
+    def counted(names: Names, used: Iterable[int]) -> None:
+        looked.append(1)
+        recycle(names, used)
+
+    monkeypatch.setattr(Names, "recycle", counted)
+    async with limited(FakeDisk(), max_entries=100) as quarantine:
+        quarantine._open.ledger.directory.event_types = Names(max_names=32)
+        await quarantine.keep_many([one._replace(event_type_id=f"t{n}") for n, one in enumerate(many(90, "a"))])
+        assert not looked
+        await quarantine.drop([entry.id for entry in (await quarantine.find(limit=40, oldest_first=True)).entries])
+        await quarantine.keep_many(
+            [one._replace(event_type_id=f"u{n}") for n, one in enumerate(many(10, "a", start=500))]
+        )
+        assert len(looked) == 1
+        assert len((await quarantine.find(Filter(event_type_id="u9"))).entries) == 1
+
+
 # which entries give way
 
 ENTRIES = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 50)), max_size=30)
@@ -177,7 +221,7 @@ KEYS = [bytes([number % 7]) * 8 + number.to_bytes(8) for number in range(40)]
 def test_the_directory_is_a_dictionary(changes: Sequence[tuple[bool, int]]) -> None:
     """Whatever is inserted and removed, each entry that is here is found, and no other."""
     directory, model = Directory(40), dict[bytes, int]()
-    directory._factor = 1  # the worst: all keys begin their search at the same slot
+    directory._keys._factor = 1  # the worst: all keys begin their search at the same slot
     for sequence, (insert, number) in enumerate(changes, 1):
         key = KEYS[number]
         if insert and key not in model:
@@ -194,12 +238,36 @@ def test_the_directory_is_a_dictionary(changes: Sequence[tuple[bool, int]]) -> N
     assert sorted(directory.sequence[directory.rows()].tolist()) == sorted(model.values())
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 39), min_size=1)), max_size=30))
+def test_many_keys_can_be_added_at_once(changes: list[tuple[bool, set[int]]]) -> None:
+    """A table that is given many keys, and grows, is the dictionary that it would be one by one."""
+    table, model, top = KeyTable(2), dict[int, int](), 0
+    table._factor = 1
+    for insert, numbers in changes:
+        keys = np.array([list(struct.unpack(">2Q", KEYS[number])) for number in sorted(numbers)], np.uint64)
+        assert table.has_any(keys[:, 0], keys[:, 1]) == bool(numbers & model.keys())
+        if insert and not numbers & model.keys():
+            rows = range(top + 1, top + 1 + len(numbers))
+            table.grow(top := top + len(numbers) + 1)
+            table.add_many(keys[:, 0], keys[:, 1], np.array(rows))
+            model.update(zip(sorted(numbers), rows, strict=True))
+        elif not insert:
+            for number in numbers & model.keys():
+                table.remove(KEYS[number])
+                del model[number]
+        assert {number: table.find(key) for number, key in enumerate(KEYS)} == {n: model.get(n, 0) for n in range(40)}
+
+
 def test_names_are_bounded_and_recycled() -> None:
     """Too many names at the same time are one; those no longer in use make room."""
     names = Names(max_names=3)
     assert [names.intern(name) for name in ("a", None, "b", "a")] == [1, 2, 3, 1]
-    assert names.is_full_for("c")
     assert names.name(names.intern("c")) == OTHER
+    assert not names.should_recycle(["c"])
+    names.uses_ended = 1
+    assert names.should_recycle(["c"])
+    assert not names.should_recycle(["a", "b"])
     names.recycle(used=[1, 3])
     assert names.intern("c") == 2
     assert [names.name(number) for number in (1, 2, 3)] == ["a", "c", "b"]

@@ -13,7 +13,7 @@ import pytest
 
 from backends.errors import StoreError
 from backends.log import LogPosition
-from backends.quarantine import Filter, Quarantine, Refused, ledger
+from backends.quarantine import Filter, Quarantine, Refused, ledger, recovery
 from backends.quarantine.tidier import Tidier
 from support.fake_disk import CHANGES, FakeDisk
 
@@ -135,6 +135,9 @@ async def test_nothing_is_lost_and_nothing_comes_back(seed: int, monkeypatch: py
     """Keep, drop, compact, break the disk, restart and cut the power, in any order."""
     # Small steps, so that a compaction is often broken off in the middle of a segment.
     monkeypatch.setattr(ledger, "_COPY_BYTES", 300)
+    # A start reads many lines at once, and a few one by one: here either all at once, or some.
+    monkeypatch.setattr(recovery, "_FEW", 1 + seed % 3 * 3)
+    monkeypatch.setattr(recovery, "_BLOCK_BYTES", (300, 2000, 1 << 20)[seed % 3])
     model = Model(seed)
     # An id is made of code and body, so it is known even if the first attempt to keep it fails.
     async with Quarantine(DIRECTORY, disk=FakeDisk()) as quarantine:
