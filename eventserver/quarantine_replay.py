@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from backends.base import Event, Status
+from backends.errors import StoreUnavailable
 from backends.quarantine import Entry, Filter, Kept, Quarantine
 from eventserver.intake import Intake, conflict, refused_body
 from eventserver.refusal import Refusal
@@ -25,8 +26,8 @@ class Replayed(NamedTuple):
     """What became of one entry."""
 
     result: str
-    """``stored``, ``spooled`` or ``duplicate``: it has left the quarantine. The code of a refusal, or ``unavailable``:
-    it stays, with that reason. ``gone``: there was no such entry."""
+    """``stored``, ``spooled`` or ``duplicate``: it has left the quarantine. The code of a refusal: it stays, with that
+    reason. ``unavailable``: it stays as it is; it can't be read or stored now. ``gone``: there is no such entry."""
     id: str | None
     """The entry's id from now on (another reason may mean another id); None when it has left."""
 
@@ -55,10 +56,10 @@ class QuarantineReplay:
             StoreError: the store or the quarantine can't serve; the entry is there.
 
         """
-        kept = await self._quarantine.get(id_)
-        if kept is None:
-            return Replayed(GONE, None)
-        [replayed] = await self._replay([kept])
+        found = await self._read(id_)
+        if isinstance(found, Replayed):
+            return found
+        [replayed] = await self._replay([found])
         return replayed
 
     async def replay_all(self, condition: Filter, *, limit: int, cursor: str | None = None) -> ReplayReport:
@@ -70,7 +71,7 @@ class QuarantineReplay:
             cursor: ``next`` of the report before.
 
         Raises:
-            ValueError: it is no cursor.
+            InvalidCursor: it is no cursor.
             StoreError: the store or the quarantine can't serve; what was not taken before that is there.
 
         """
@@ -79,13 +80,21 @@ class QuarantineReplay:
             room = min(_STEP_ENTRIES, limit - results.total())
             page = await self._quarantine.find(condition, limit=room, cursor=cursor, oldest_first=True)
             for step in _steps(page.entries):
-                found = [await self._quarantine.get(entry.id) for entry in step]
-                replayed = await self._replay([kept for kept in found if kept is not None])
+                found = [await self._read(entry.id) for entry in step]
+                results.update(one.result for one in found if isinstance(one, Replayed))
+                replayed = await self._replay([one for one in found if isinstance(one, Kept)])
                 results.update(one.result for one in replayed)
-                results.update(GONE for kept in found if kept is None)
             cursor = page.next
             if cursor is None or results.total() >= limit:
                 return ReplayReport(results, cursor)
+
+    async def _read(self, id_: str) -> Kept | Replayed:
+        """Return an entry, or why it can't be tried; one that is damaged does not keep others from being tried."""
+        try:
+            kept = await self._quarantine.get(id_)
+        except StoreUnavailable:
+            return Replayed(Status.UNAVAILABLE, id_)
+        return Replayed(GONE, None) if kept is None else kept
 
     async def _replay(self, kept: Sequence[Kept]) -> list[Replayed]:
         verdicts = await asyncio.to_thread(self._judge_all, kept)
@@ -131,7 +140,7 @@ def _steps(entries: Sequence[Entry]) -> list[list[Entry]]:
     steps: list[list[Entry]] = []
     room = 0
     for entry in entries:
-        if entry.size > room:
+        if not steps or entry.size > room:
             steps.append([])
             room = _STEP_BYTES
         steps[-1].append(entry)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from backends.quarantine import Entry, Filter, Group, Kept
+from backends.quarantine import Entry, Filter, Group, InvalidCursor, Kept
 from eventserver.quarantine_replay import GONE, QuarantineReplay
 from eventserver.refusal import Code, Refusal
 from eventserver.web.keys import INTAKE, QUARANTINE
@@ -53,7 +53,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
     limit, cursor = _limit(request), request.query.get("cursor")
     try:
         page = await request.app[QUARANTINE].find(_filter(request), limit=limit, cursor=cursor)
-    except ValueError:
+    except InvalidCursor:
         raise _bad_cursor() from None
     headers = {}
     if page.next is not None:
@@ -95,7 +95,7 @@ async def replay_entries(request: web.Request) -> web.StreamResponse:
     limit, cursor = _limit(request, MAX_LIMIT), request.query.get("cursor")
     try:
         report = await _replay_of(request).replay_all(_filter(request), limit=limit, cursor=cursor)
-    except ValueError:
+    except InvalidCursor:
         raise _bad_cursor() from None
     return _answer({"replayed": report.results.total(), "results": dict(report.results), "next": report.next})
 

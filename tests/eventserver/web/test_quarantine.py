@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from backends.quarantine import Refused
 from eventserver.app import make_app
 from eventserver.config import Settings
-from eventserver.web.keys import QUARANTINE, REGISTRY
+from eventserver.web.keys import INTAKE, QUARANTINE, REGISTRY
 from eventserver.web.operators import is_loopback
 from support.events import AT, RECEIVED, SYSTEM, new_uuid
 
@@ -178,6 +178,42 @@ async def test_a_replay_goes_on_where_it_ended(client: TestClient, app: web.Appl
             break
         cursor = {"cursor": report["next"]}
     assert replayed == [2, 2, 1]
+
+
+@pytest.mark.parametrize("others", [0, 3])
+async def test_a_replay_takes_empty_bodies_too(client: TestClient, app: web.Application, others: int) -> None:
+    """Also as the first of a page: what is empty is refused again, like anything else."""
+    await app[QUARANTINE].keep_many([Refused(b"%d" % n * n, "malformed_json", "", RECEIVED) for n in range(1 + others)])
+    report = await (await client.post(f"{PATH}/replay", params={"limit": "1000"})).json()
+    assert report["replayed"] == 1 + others
+
+
+async def test_a_damaged_entry_does_not_keep_others_from_being_replayed(
+    client: TestClient, app: web.Application, tmp_path: Path
+) -> None:
+    """It stays as it is, alone or among others; the others are stored."""
+    bodies = [event(message={"n": n}) for n in range(3)]
+    ids = await app[QUARANTINE].keep_many([Refused(body, "schema_violation", "", RECEIVED) for body in bodies])
+    [path] = (tmp_path / "quarantine").glob("*/*.ndjson")
+    path.write_bytes(path.read_bytes().replace(rb"\"n\": 1", rb"\"n\": 7"))
+    alone = await (await client.post(f"{PATH}/{ids[1]}/replay")).json()
+    assert alone == {"status": "unavailable", "code": None, "id": ids[1]}
+    report = await (await client.post(f"{PATH}/replay")).json()
+    assert report["results"] == {"stored": 2, "unavailable": 1}
+    assert [entry["id"] for entry in await entries(client)] == [ids[1]]
+
+
+async def test_a_defect_in_a_replay_is_told_as_one(
+    client: TestClient, app: web.Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as a wrong cursor, whatever kind of error it is."""
+
+    def judge(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(app[INTAKE], "judge", judge)
+    await app[QUARANTINE].keep(Refused(b"{", "malformed_json", "", RECEIVED))
+    assert await code(client, "POST", f"{PATH}/replay") == (500, "internal_error")
 
 
 async def test_dropping(client: TestClient) -> None:
