@@ -73,10 +73,10 @@ class Keeper:
             self._task = asyncio.create_task(self._work_off(), name="quarantine-keeper")
         return await request.kept
 
-    async def finish(self) -> None:
-        """Return when all that was handed in is kept, or refused."""
+    async def finish(self, seconds: float) -> None:
+        """Return when all that was handed in is kept, or refused, or when the disk has not answered for so long."""
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=seconds)
 
     async def _work_off(self) -> None:
         while self._waiting:

@@ -28,6 +28,7 @@ MAX_DAYS: Final = 90
 MAX_ENTRIES: Final = 1_000_000
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 _OPEN_ATTEMPTS: Final = 5
+_CLOSING_SECONDS: Final = 10
 
 
 class _Parts(NamedTuple):
@@ -118,8 +119,8 @@ class Quarantine:
         """Close: finish what is in flight. Idempotent."""
         parts, self._parts = self._parts, None
         if parts is not None:
-            await parts.keeper.finish()
-            await parts.tidier.finish()
+            await parts.keeper.finish(_CLOSING_SECONDS)
+            await parts.tidier.finish(_CLOSING_SECONDS)
             await parts.ledger.log.__aexit__(None, None, None)
 
     @property

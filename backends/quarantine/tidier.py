@@ -45,12 +45,12 @@ class Tidier:
         """Say that there may be something to do."""
         self._wake.set()
 
-    async def finish(self) -> None:
-        """Stop after the step that is under way; what was begun is taken up at the next start."""
+    async def finish(self, seconds: float) -> None:
+        """Stop after the step that is under way, or after so long; what was begun is taken up at the next start."""
         self._ending = True
         self._wake.set()
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=seconds)
 
     async def tidy(self) -> None:
         """Evict what is too old, and free what is worth it.

@@ -84,3 +84,11 @@ def test_stop_while_posts_wait_for_a_disk_that_hangs(hanging: ServerProcess, swi
         sender.join()
     assert statuses == [503] * 8
     assert "Traceback" not in hanging.output()
+
+
+def test_stop_while_a_refused_event_waits_to_be_kept(hanging: ServerProcess, switch: Path) -> None:
+    """What can't be kept is not refused either, and the process ends all the same."""
+    assert exchange(hanging.port, post(make_event(Random(3), SYSTEM)[1])).status == 201
+    switch.touch()
+    assert exchange(hanging.port, post(b"{")).status == 503
+    assert stop(hanging) < STOP_SECONDS + 20
