@@ -42,8 +42,8 @@ format: $(READY) ## format the code and mend what ruff can mend
 bench: $(READY) ## measure the server against its peers and ceilings (needs two cores)
 	$(BIN)/python -m bench $(ARGS)
 
-soak: $(READY) ## the long tests: 1,000 kill rounds, growth to 10 million events, long fuzzing (hours)
-	$(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
+soak: $(READY) ## the long tests: kill, power, models, fuzz, api, growth (hours; PART="kill power" selects)
+	$(BIN)/python -m scripts.soak $(PART) $(ARGS)
 
 docs: $(READY) ## write the generated reference pages again and check the links
 	$(BIN)/python scripts/docs.py

@@ -130,7 +130,7 @@ class Model:
                 assert kept.entry.arrivals >= self.there[number]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.seeds(30)
 async def test_nothing_is_lost_and_nothing_comes_back(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep, drop, compact, break the disk, restart and cut the power, in any order."""
     # Small steps, so that a compaction is often broken off in the middle of a segment.

@@ -1,16 +1,13 @@
-"""What the system tests share: a server for each test, a random seed that is printed, and the soak's results."""
+"""What the system tests share: a server for each test, or one for all bad input, held to its health."""
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Final
 
 import pytest
 
-from bench import report
 from tests.system.bad_input import BODY_SECONDS, SYSTEM
 from tests.system.loop_probe import LoopProbe
 from tests.system.server_process import ServerProcess
@@ -29,26 +26,6 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """Serve an empty directory."""
     with ServerProcess(tmp_path / "root", tmp_path / "server.log") as process:
         yield process
-
-
-@pytest.fixture(scope="session")
-def show(pytestconfig: pytest.Config) -> Show:
-    """Return what shows a line to whoever runs the tests, though they pass."""
-    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
-
-    def write(text: str) -> None:
-        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-            print(f"\n  {text}", flush=True)  # noqa: T201 - it is for people
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def seed(show: Show) -> str:
-    """Return the seed of this session: from the environment (TEST_SEED), or a new one; shown either way."""
-    value = os.environ.get("TEST_SEED") or str(SystemRandom().randrange(10**6))
-    show(f"TEST_SEED={value}")
-    return value
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +66,3 @@ def guarded(
     assert exchange(guarded_server.port, post(make_event(Random(), SYSTEM)[1])).status == 201
     assert waited < LOOP_SECONDS
     assert grown < MEMORY
-
-
-@pytest.fixture(scope="session")
-def soak_result(show: Show) -> Iterator[Show]:
-    """Return what takes a line of the soak's result; they are shown, and written into the documentation, at the end."""
-    lines: list[str] = []
-    yield lines.append
-    block = "\n".join([*(f"- {line}" for line in lines), "", f"{datetime.now(UTC):%Y-%m-%d}, {report.machine()}."])
-    report.write("soak", block)
-    show(block)

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.soak import share_of
 from tests.system.bad_input import SYSTEM
 from tests.system.server_process import ServerProcess
 from tests.system.wire import Answer, Wire, exchange, get, post
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "250"))
-LONG = int(os.environ.get("FUZZ_EXAMPLES", "100000"))
+LONG = share_of(100_000)
 QUIET = settings(
     deadline=None, suppress_health_check=list(HealthCheck), database=None, max_examples=EXAMPLES, derandomize=False
 )
@@ -152,7 +153,7 @@ def test_any_request_leaves_the_server_alive(server: ServerProcess, edits: Any) 
 @settings(QUIET, max_examples=LONG)
 @given(message=VALUES, edits=st.lists(EDITS, max_size=3))
 def test_any_body_is_judged_as_json_says_for_long(server: ServerProcess, message: str, edits: Any) -> None:
-    """The same with 100,000 examples (FUZZ_EXAMPLES)."""
+    """The same with 100,000 examples."""
     check_bodies(server, message, edits)
 
 
@@ -160,5 +161,5 @@ def test_any_body_is_judged_as_json_says_for_long(server: ServerProcess, message
 @settings(QUIET, max_examples=LONG)
 @given(edits=st.lists(EDITS, min_size=1, max_size=4))
 def test_any_request_leaves_the_server_alive_for_long(server: ServerProcess, edits: Any) -> None:
-    """The same with 100,000 examples (FUZZ_EXAMPLES)."""
+    """The same with 100,000 examples."""
     check_heads(server, edits)

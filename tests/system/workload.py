@@ -2,16 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
 
 STATES = ("CREATED", "RUNNING", "SUCCCESSFUL", "FAILED", "\\u00fcnl\\u00f6sbar", "漢字")
 NUMBERS = ("1.10", "1E+400", "123456789012345678901234567890", "-0", "0.000")
+PIPELINED = 50
 GONE = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
 
@@ -161,9 +164,8 @@ class Workload:
 async def check(url: str, ledger: Ledger) -> None:
     """Hold a server to a ledger: each event by uuid, and the system's list with each exactly once."""
     assert ledger.broken == []
+    await _check_by_uuid(urlsplit(url).port, ledger)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
-        wanted = iter({**ledger.acknowledged, **ledger.uncertain})
-        await asyncio.gather(*(_check_by_uuid(session, url, ledger, wanted) for _ in range(16)))
         listed = await _list(session, url, ledger.system)
     uuids = [event["uuid"] for event in listed]
     assert len(uuids) == len(set(uuids)), f"in the list more than once: {_repeated(uuids)}"
@@ -173,12 +175,31 @@ async def check(url: str, ledger: Ledger) -> None:
     assert not strange, f"in the list and never sent: {sorted(strange)[:5]}"
 
 
-async def _check_by_uuid(session: aiohttp.ClientSession, url: str, ledger: Ledger, uuids: Any) -> None:
-    for uuid in uuids:
-        async with session.get(f"{url}/api/v1/events/{uuid}") as answer:
-            found = await answer.read() if answer.status == 200 else None
-            assert answer.status in {200, 404}, f"{uuid}: {answer.status}"
-            assert ledger.may_be(uuid, found), f"{uuid}: {answer.status} {found!r}"
+async def _check_by_uuid(port: int | None, ledger: Ledger) -> None:
+    """Ask for each event, with many requests on their way on one connection: five times as fast as one by one."""
+    async with asyncio.timeout(120):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for uuids in _batched({**ledger.acknowledged, **ledger.uncertain}, PIPELINED):
+            lines = (f"GET /api/v1/events/{uuid} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" for uuid in uuids)
+            writer.write("".join(lines).encode())
+            for uuid in uuids:
+                status, body = await _read_answer(reader)
+                assert status in {200, 404}, f"{uuid}: {status}"
+                assert ledger.may_be(uuid, body if status == 200 else None), f"{uuid}: {status} {body!r}"
+        writer.close()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)\r\n", head)
+    assert length is not None, head
+    return int(head[9:12]), await reader.readexactly(int(length[1]))
+
+
+def _batched(values: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(values)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 async def _list(session: aiohttp.ClientSession, url: str, system: str) -> list[Any]:

@@ -60,7 +60,7 @@ async def die_while_opening(model: StoreModel) -> None:
     await (model.lose_power if model.random.random() < 0.5 else model.be_killed)()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.seeds(40)
 async def test_whatever_happens_what_was_acknowledged_is_there(seed: int) -> None:
     """Puts, faults, kills, power cuts and restarts in any order: get, find and tail agree with the acknowledgements."""
     model = StoreModel(seed)

@@ -19,7 +19,6 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     rule,
-    run_state_machine_as_test,
 )
 
 from support.fake_disk import CHANGES, READS
@@ -139,12 +138,13 @@ class LogMachine(RuleBasedStateMachine):
         self.runner.close()
 
 
-def test_any_sequence_of_appends_faults_power_cuts_kills_and_restarts() -> None:
-    """Hypothesis looks for one that breaks a promise."""
-    phases = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
-    run_state_machine_as_test(
-        LogMachine, settings=settings(max_examples=300, stateful_step_count=20, deadline=None, phases=phases)
-    )
+TestLogModel = LogMachine.TestCase
+TestLogModel.settings = settings(
+    max_examples=300,
+    stateful_step_count=20,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
 
 
 async def live(model: LogModel) -> None:

@@ -1,0 +1,85 @@
+"""What all tests share: a random seed that is printed, figures for people, and what the soak does more often."""
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from random import SystemRandom
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from support.soak import PROFILE, more_often
+
+Show = Callable[[str], None]
+_SETTINGS: Final = "_hypothesis_internal_use_settings"
+"""Where hypothesis's own pytest plugin looks, too; a decorator could not raise what the test itself has set."""
+
+settings.register_profile(
+    PROFILE, deadline=None, derandomize=False, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that is marked ``seeds(n)`` the seeds 0 to n-1; in the soak more of them, other ones each time."""
+    marker = metafunc.definition.get_closest_marker("seeds")
+    if marker is not None:
+        first, count = 0, marker.args[0]
+        if settings.get_current_profile_name() == PROFILE:
+            first, count = int(_environment_seed() or 0) * 1_000_000, more_often(count)
+        metafunc.parametrize("seed", range(first, first + count))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the soak, let properties and state machines run through more examples than they ask for."""
+    if settings.get_current_profile_name() != PROFILE:
+        return
+    holders: dict[int, tuple[Any, str]] = {}
+    for item in items:
+        test = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
+        machine = getattr(item, "cls", None)
+        if isinstance(getattr(machine, "settings", None), settings):
+            holders[id(machine)] = machine, "settings"
+        elif hasattr(test, _SETTINGS):
+            holders[id(test)] = test, _SETTINGS
+        elif getattr(test, "is_hypothesis_test", False):
+            msg = f"{item.nodeid}: its settings are not where they were, so the soak would not be one"
+            raise pytest.UsageError(msg)
+    for holder, name in holders.values():
+        asked = getattr(holder, name)
+        setattr(holder, name, settings(asked, max_examples=more_often(asked.max_examples)))
+
+
+@pytest.fixture(scope="session")
+def show(pytestconfig: pytest.Config) -> Show:
+    """Return what shows a line to whoever runs the tests, though they pass."""
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            print(f"\n  {text}", flush=True)  # noqa: T201 - it is for people
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def seed(show: Show) -> str:
+    """Return the seed of this session: from the environment (TEST_SEED), or a new one; shown either way."""
+    value = _environment_seed() or str(SystemRandom().randrange(10**6))
+    show(f"TEST_SEED={value}")
+    return value
+
+
+@pytest.fixture
+def soak_result(record_property: Callable[[str, object], None], show: Show) -> Show:
+    """Return what takes a figure of the soak: it is shown, and ``scripts/soak.py`` finds it in the report."""
+
+    def record(figure: str) -> None:
+        record_property("figure", figure)
+        show(figure)
+
+    return record
+
+
+def _environment_seed() -> str | None:
+    return os.environ.get("TEST_SEED")
