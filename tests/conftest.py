@@ -1,18 +1,28 @@
 """Real servers for all tests: one of each kind a run, started when the first test asks for it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 
-from servers.elasticsearch import Elasticsearch
-from servers.elasticsearch import elasticsearch as choose_elasticsearch
+from servers.elasticsearch import Elasticsearch, prepare
+from servers.errors import NoServer
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what a server needs before the tests: they have two minutes each, and a first fetch may take longer."""
+    asked = any("elasticsearch" in getattr(item, "fixturenames", ()) for item in session.items)
+    if asked and not session.config.option.collectonly:
+        # What is missing fails the tests that need it, and no others.
+        with suppress(NoServer):
+            prepare()
 
 
 @pytest.fixture(scope="session")
 def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
     """Return the real Elasticsearch of this run; a test that also asks for `prefix` finds it well."""
-    with choose_elasticsearch(tmp_path_factory.mktemp("elasticsearch")) as server:
+    with prepare()(tmp_path_factory.mktemp("elasticsearch")) as server:
         yield server
 
 

@@ -7,6 +7,8 @@ without ``GET /``).
 
 import hashlib
 import json
+import os
+import sys
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -15,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from servers import java
+from servers.choice import Make, choose
 from servers.errors import NoServer
 from servers.ports import free_port
 from servers.runner import ProcessRunner, Runner
@@ -22,13 +25,23 @@ from servers.server import RealServer
 
 VERSION: Final = "9.2.0"
 VARIABLE: Final = "SMRTFLOW_TEST_ELASTICSEARCH"
+JAVA: Final = 21
 HEAP: Final = "512m"
+IMAGE: Final = f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
+CONTAINER: Final = {
+    "discovery.type": "single-node",
+    "xpack.security.enabled": "false",
+    "ingest.geoip.downloader.enabled": "false",
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+    "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
+}
+PROXY: Final = Path(__file__).with_name("proxy.py")
 LAUNCHER: Final = Path(__file__).with_name("ElasticsearchLauncher.java")
 PLUGIN: Final = f"""description=Netty 4 based transport implementation
 version={VERSION}
 name=transport-netty4
 classname=org.elasticsearch.transport.netty4.Netty4Plugin
-java.version=21
+java.version={JAVA}
 elasticsearch.version={VERSION}
 extended.plugins=
 has.native.controller=false
@@ -108,37 +121,70 @@ class Elasticsearch(RealServer):
                 self.request("DELETE", f"/_index_template/{found['name']}")
 
 
-def elasticsearch(folder: Path) -> Elasticsearch:
-    """Choose a server, which the caller starts; what it needs is under `folder`, an empty one.
+def prepare() -> Make[Elasticsearch]:
+    """Choose a server, and fetch what it needs; once for all: later calls return at once.
 
     Raises:
         NoServer: none can be had; the text says what to install.
 
     """
-    try:
-        return _with_java(folder)
-    except NoServer as reason:
-        raise NoServer(
-            f"Tests need a real Elasticsearch, and {reason}. Install a JDK 21 or newer and Maven; or start Docker; or "
-            f"set {VARIABLE} to the URL of a running Elasticsearch {VERSION}."
-        ) from reason
+    return choose(
+        [_at_url, _in_container, _on_java] if not os.environ.get(VARIABLE) else [_at_url],
+        f"Tests need a real Elasticsearch: install a JDK 21 or newer and Maven, or start Docker, or set {VARIABLE} to "
+        f"the URL of a running Elasticsearch {VERSION}.",
+    )
 
 
-def _with_java(folder: Path) -> Elasticsearch:
-    jdk = java.find_jdk(lambda version: version >= 21, "21 or newer")
+def _at_url() -> Make[Elasticsearch]:
+    url = urlsplit(os.environ.get(VARIABLE, ""))
+    if not url.geturl():
+        raise NoServer(f"{VARIABLE} is not set")
+    if url.scheme != "http" or url.hostname is None:
+        raise NoServer(f"{VARIABLE} is not of the form http://user:password@host:port")
+    far = (url.hostname, str(url.port or 80))
+
+    def make(folder: Path) -> Elasticsearch:
+        port = free_port()
+        runner = ProcessRunner([sys.executable, PROXY, str(port), *far], folder / "proxy.log")
+        user = url.netloc.rpartition("@")[0]
+        netloc = f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}"
+        return Elasticsearch(f"the Elasticsearch of {VARIABLE}", runner, url._replace(netloc=netloc).geturl())
+
+    return make
+
+
+def _in_container() -> Make[Elasticsearch]:
+    from servers.container import ContainerRunner, have_image  # noqa: PLC0415 - only where it is wanted
+
+    have_image(IMAGE)
+
+    def make(_: Path) -> Elasticsearch:
+        port = free_port()
+        runner = ContainerRunner(IMAGE, 9200, port, CONTAINER)
+        return Elasticsearch(f"Elasticsearch from the image {IMAGE}", runner, f"http://{runner.host}:{port}")
+
+    return make
+
+
+def _on_java() -> Make[Elasticsearch]:
+    jdk = java.find_jdk(lambda version: version >= JAVA, f"{JAVA} or newer")
     home = install(jdk)
-    config = folder / "config"
-    config.mkdir()
-    port = free_port()
-    (config / "elasticsearch.yml").write_text(SETTINGS.format(http=port, transport=free_port(), folder=folder))
-    (config / "log4j2.properties").write_text(LOGGING)
-    command: list[str | Path] = [jdk / "bin" / "java", f"-Xms{HEAP}", f"-Xmx{HEAP}"]
-    command += [f"-Des.path.home={home}", "-Des.distribution.type=tar", "--module-path", home / "lib"]
-    command += ["--add-modules=jdk.net,jdk.management.agent,ALL-MODULE-PATH"]
-    command += ["--enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core"]
-    command += ["-cp", home / "launcher", LAUNCHER.stem, home, config]
-    runner = ProcessRunner(command, folder / "elasticsearch.log")
-    return Elasticsearch(f"Elasticsearch {VERSION} on Java from {jdk}", runner, f"http://127.0.0.1:{port}")
+
+    def make(folder: Path) -> Elasticsearch:
+        config = folder / "config"
+        config.mkdir()
+        port = free_port()
+        (config / "elasticsearch.yml").write_text(SETTINGS.format(http=port, transport=free_port(), folder=folder))
+        (config / "log4j2.properties").write_text(LOGGING)
+        command: list[str | Path] = [jdk / "bin" / "java", f"-Xms{HEAP}", f"-Xmx{HEAP}"]
+        command += [f"-Des.path.home={home}", "-Des.distribution.type=tar", "--module-path", home / "lib"]
+        command += ["--add-modules=jdk.net,jdk.management.agent,ALL-MODULE-PATH"]
+        command += ["--enable-native-access=org.elasticsearch.nativeaccess,org.apache.lucene.core"]
+        command += ["-cp", home / "launcher", LAUNCHER.stem, home, config]
+        runner = ProcessRunner(command, folder / "elasticsearch.log")
+        return Elasticsearch(f"Elasticsearch {VERSION} on the Java of {jdk}", runner, f"http://127.0.0.1:{port}")
+
+    return make
 
 
 def install(jdk: Path) -> Path:
@@ -151,7 +197,7 @@ def install(jdk: Path) -> Path:
         for jar in (home / "lib").iterdir():
             (module / jar.name).unlink(missing_ok=True)
         (module / "plugin-descriptor.properties").write_text(PLUGIN)
-        javac: list[str | Path] = [jdk / "bin" / "javac", "--release", "21", "-cp", home / "lib" / "*"]
+        javac: list[str | Path] = [jdk / "bin" / "javac", "--release", str(JAVA), "-cp", home / "lib" / "*"]
         java.run([*javac, "-d", home / "launcher", LAUNCHER], f"{LAUNCHER.name} could not be compiled")
 
     recipe = hashlib.sha256(LAUNCHER.read_bytes() + PLUGIN.encode()).hexdigest()[:8]

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,6 +46,9 @@ class Runner(ABC):
     def output(self) -> str:
         """Return the end of what it wrote."""
 
+    def discard(self) -> None:  # noqa: B027 - a process leaves nothing that is worth it
+        """Let go of what is left of it, when it ended for good."""
+
 
 class ProcessRunner(Runner):
     """A process of this machine, which never outlives the tests."""
@@ -83,12 +87,22 @@ class ProcessRunner(Runner):
 
     def pause(self) -> None:  # noqa: D102
         os.kill(self.pid, signal.SIGSTOP)
+        # The signal is only on its way; a thread that runs at that moment may still answer.
+        while not self._stopped():
+            time.sleep(0.001)
 
     def resume(self) -> None:  # noqa: D102
         os.kill(self.pid, signal.SIGCONT)
 
     def output(self) -> str:  # noqa: D102
         return self._log.read_text(errors="replace")[-SHOWN:] if self._log.exists() else ""
+
+    def _stopped(self) -> bool:
+        threads = Path(f"/proc/{self.pid}/task")
+        if not threads.exists():
+            return True
+        states = ((thread / "stat").read_text().rpartition(")")[2].split()[0] for thread in threads.iterdir())
+        return all(state in "TZX" for state in states)
 
     def _end(self, sent: signal.Signals) -> None:
         if self._process is None or self._watchdog is None:

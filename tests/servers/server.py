@@ -33,12 +33,14 @@ class RealServer(ABC):
             self.start()
         except BaseException:
             self._runner.kill()
+            self._runner.discard()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop it, and let go of its data."""
         self.stop()
+        self._runner.discard()
 
     def start(self) -> None:
         """Start it, and return when it is ready; nothing happens when it runs already.
