@@ -12,6 +12,7 @@ from backends.base import Event, EventStore, Outcome
 from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.filesystem.store import FilesystemStore
 from backends.memory import MemoryStore
+from backends.spool import Backoff, Sizes, Spool
 from support.faulty_disk import READS, WRITES, FaultyDisk
 
 
@@ -116,4 +117,47 @@ class FilesystemUnderTest(StoreUnderTest):
         self._disk.mend()
 
 
-STORES: dict[str, Callable[[Path], StoreUnderTest]] = {"memory": MemoryUnderTest, "filesystem": FilesystemUnderTest}
+class SpoolUnderTest(StoreUnderTest):
+    """A spool around a dictionary. Nothing is refused before both have failed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._backend = MemoryUnderTest(directory)
+        self._root = directory
+        self._disk = FaultyDisk()
+
+    def make(self) -> EventStore:
+        """Return a new spool on the directory, around the one store that has the events."""
+        return Spool(
+            self._backend.make(),
+            self._root / "spool",
+            on_conflict=_no_conflict,
+            disk=self._disk,
+            sizes=Sizes(segment_bytes=20_000, memory_rows=16, renew_rows=64),
+            backoff=Backoff(first=0.01, last=0.1),
+        )
+
+    def break_down(self, *, times: int | None = None) -> None:
+        """Fail with what a backend that is away raises, and EIO."""
+        self._backend.break_down(times=times)
+        self._disk.fail(WRITES | READS if times is None else {"write"}, times=times)
+
+    def fill_up(self) -> None:
+        """Fail to store only, here and there."""
+        self._backend.fill_up()
+        self._disk.fail({"make_one_directory", "create", "write"}, error=errno.ENOSPC)
+
+    def mend(self) -> None:
+        """Work."""
+        self._backend.mend()
+        self._disk.mend()
+
+
+async def _no_conflict(event: Event) -> None:
+    raise AssertionError(event)
+
+
+STORES: dict[str, Callable[[Path], StoreUnderTest]] = {
+    "memory": MemoryUnderTest,
+    "filesystem": FilesystemUnderTest,
+    "spool": SpoolUnderTest,
+}
