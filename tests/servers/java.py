@@ -12,6 +12,7 @@ from typing import Final
 
 from servers.errors import NoServer
 
+INSTALLED: Final = Path("/usr/lib/jvm")
 FETCH_SECONDS: Final = 900
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 POM: Final = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -38,15 +39,17 @@ def find_jdk(suits: Callable[[int], bool], wanted: str) -> Path:
     seen = []
     for java in _candidates():
         version, home = _ask(java)
-        if suits(version) and (home / "bin" / "javac").exists():
+        compiles = (home / "bin" / "javac").exists()
+        if suits(version) and compiles:
             return home
-        seen.append(f"{version} in {home}")
+        told = f"{version}{'' if compiles else ' without javac'}" if version else "one that does not run"
+        seen.append(f"{told} in {home}")
     raise NoServer(f"no JDK {wanted} was found ({'; '.join(dict.fromkeys(seen)) or 'no Java at all'})")
 
 
 def _candidates() -> Iterator[Path]:
     homes = [Path(home) for name, home in sorted(os.environ.items()) if name.startswith("JAVA_HOME")]
-    homes += sorted(Path("/usr/lib/jvm").glob("*"))
+    homes += sorted(INSTALLED.glob("*"))
     on_path = shutil.which("java")
     found = [home / "bin" / "java" for home in homes] + ([Path(on_path)] if on_path else [])
     return (java for java in found if os.access(java, os.X_OK))

@@ -67,6 +67,7 @@ class ProcessRunner(Runner):
         return self._process.pid
 
     def launch(self) -> None:  # noqa: D102 - of the interface; so are those below
+        self.kill()
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

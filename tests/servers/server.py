@@ -46,11 +46,18 @@ class RealServer(ABC):
         """Start it, and return when it is ready; nothing happens when it runs already.
 
         Raises:
-            NoServer: it ended, or was not ready in time; the text shows the end of its log.
+            NoServer: it ended, or was not ready in time, and does not run now; the text shows the end of its log.
 
         """
         if self._runner.ended():
             self._runner.launch()
+        try:
+            self._wait()
+        except NoServer:
+            self.kill()
+            raise
+
+    def _wait(self) -> None:
         # Counted in steps, not by the clock: where all of the tests are frozen for a time, they go on afterwards.
         for _ in range(round(READY_SECONDS / STEP_SECONDS)):
             if self.ready():
