@@ -6,23 +6,28 @@ from uuid import uuid4
 
 import pytest
 
-from servers.elasticsearch import Elasticsearch, prepare
+from servers import cassandra as a_cassandra
+from servers import elasticsearch as an_elasticsearch
+from servers.cassandra import Cassandra
+from servers.elasticsearch import Elasticsearch
 from servers.errors import NoServer
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fetch what a server needs before the tests: they have two minutes each, and a first fetch may take longer."""
-    asked = any("elasticsearch" in getattr(item, "fixturenames", ()) for item in session.items)
-    if asked and not session.config.option.collectonly:
-        # What is missing fails the tests that need it, and no others.
-        with suppress(NoServer):
-            prepare()
+    if session.config.option.collectonly:
+        return
+    for name, prepare in (("elasticsearch", an_elasticsearch.prepare), ("cassandra", a_cassandra.prepare)):
+        if any(name in getattr(item, "fixturenames", ()) for item in session.items):
+            # What is missing fails the tests that need it, and no others.
+            with suppress(NoServer):
+                prepare()
 
 
 @pytest.fixture(scope="session")
 def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
     """Return the real Elasticsearch of this run; a test that also asks for `prefix` finds it well."""
-    with prepare()(tmp_path_factory.mktemp("elasticsearch")) as server:
+    with an_elasticsearch.prepare()(tmp_path_factory.mktemp("elasticsearch")) as server:
         yield server
 
 
@@ -34,3 +39,20 @@ def prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
     yield prefix
     elasticsearch.heal()
     elasticsearch.remove(prefix)
+
+
+@pytest.fixture(scope="session")
+def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cassandra]:
+    """Return the real Cassandra of this run; a test that also asks for `keyspace` finds it well."""
+    with a_cassandra.prepare()(tmp_path_factory.mktemp("cassandra")) as server:
+        yield server
+
+
+@pytest.fixture
+def keyspace(cassandra: Cassandra) -> Iterator[str]:
+    """Return the name of this test's keyspace, which is not there yet; it is removed after it."""
+    keyspace = f"test_{uuid4().hex[:12]}"
+    cassandra.heal()
+    yield keyspace
+    cassandra.heal()
+    cassandra.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")

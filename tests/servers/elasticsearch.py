@@ -20,7 +20,7 @@ from servers import java
 from servers.choice import Make, choose
 from servers.errors import NoServer
 from servers.ports import free_port
-from servers.runner import ProcessRunner, Runner
+from servers.runner import PROXY, ProcessRunner, Runner
 from servers.server import RealServer
 
 VERSION: Final = "9.2.0"
@@ -35,7 +35,6 @@ CONTAINER: Final = {
     "cluster.routing.allocation.disk.threshold_enabled": "false",
     "ES_JAVA_OPTS": f"-Xms{HEAP} -Xmx{HEAP}",
 }
-PROXY: Final = Path(__file__).with_name("proxy.py")
 LAUNCHER: Final = Path(__file__).with_name("ElasticsearchLauncher.java")
 PLUGIN: Final = f"""description=Netty 4 based transport implementation
 version={VERSION}
@@ -122,23 +121,21 @@ class Elasticsearch(RealServer):
 
 
 def prepare() -> Make[Elasticsearch]:
-    """Choose a server, and fetch what it needs; once for all: later calls return at once.
+    """Choose a server, and fetch what it needs, if that was not yet done.
 
     Raises:
         NoServer: none can be had; the text says what to install.
 
     """
     return choose(
-        [_at_url, _in_container, _on_java] if not os.environ.get(VARIABLE) else [_at_url],
+        [_at_url] if os.environ.get(VARIABLE) else [_in_container, _on_java],
         f"Tests need a real Elasticsearch: install a JDK 21 or newer and Maven, or start Docker, or set {VARIABLE} to "
         f"the URL of a running Elasticsearch {VERSION}.",
     )
 
 
 def _at_url() -> Make[Elasticsearch]:
-    url = urlsplit(os.environ.get(VARIABLE, ""))
-    if not url.geturl():
-        raise NoServer(f"{VARIABLE} is not set")
+    url = urlsplit(os.environ[VARIABLE])
     if url.scheme != "http" or url.hostname is None:
         raise NoServer(f"{VARIABLE} is not of the form http://user:password@host:port")
     far = (url.hostname, str(url.port or 80))
@@ -167,7 +164,7 @@ def _in_container() -> Make[Elasticsearch]:
 
 
 def _on_java() -> Make[Elasticsearch]:
-    jdk = java.find_jdk(lambda version: version >= JAVA, f"{JAVA} or newer")
+    jdk = java.find_java(lambda version: version >= JAVA, f"{JAVA} or newer")
     home = install(jdk)
 
     def make(folder: Path) -> Elasticsearch:

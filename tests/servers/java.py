@@ -25,12 +25,13 @@ POM: Final = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 
 
-def find_jdk(suits: Callable[[int], bool], wanted: str) -> Path:
-    """Return the home of a Java development kit: from JAVA_HOME, /usr/lib/jvm, or PATH, in this order.
+def find_java(suits: Callable[[int], bool], wanted: str, *, compiler: bool = True) -> Path:
+    """Return the home of a Java: from JAVA_HOME, /usr/lib/jvm, or PATH, in this order.
 
     Args:
         suits: whether a version, such as 21, will do.
         wanted: those versions in words.
+        compiler: whether it must be a development kit (JDK).
 
     Raises:
         NoServer: there is none; the text says which are there.
@@ -40,11 +41,15 @@ def find_jdk(suits: Callable[[int], bool], wanted: str) -> Path:
     for java in _candidates():
         version, home = _ask(java)
         compiles = (home / "bin" / "javac").exists()
-        if suits(version) and compiles:
+        if suits(version) and (compiles or not compiler):
             return home
-        told = f"{version}{'' if compiles else ' without javac'}" if version else "one that does not run"
+        told = (
+            f"{version}{'' if compiles or not compiler else ' without javac'}" if version else "one that does not run"
+        )
         seen.append(f"{told} in {home}")
-    raise NoServer(f"no JDK {wanted} was found ({'; '.join(dict.fromkeys(seen)) or 'no Java at all'})")
+    raise NoServer(
+        f"no {'JDK' if compiler else 'Java'} {wanted} was found ({'; '.join(dict.fromkeys(seen)) or 'no Java at all'})"
+    )
 
 
 def _candidates() -> Iterator[Path]:

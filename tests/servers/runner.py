@@ -8,10 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from servers.watchdog import Watchdog
 
-SHOWN = 6000
+PROXY: Final = Path(__file__).with_name("proxy.py")
+"""The command of the process that stands for a server that is not ours."""
+SHOWN: Final = 6000
 """How many characters of a log are shown."""
 
 

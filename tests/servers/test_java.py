@@ -39,7 +39,7 @@ def test_the_java_that_suits_is_found_among_others(java_home: JavaHome) -> None:
     java_home("a", "1.8")
     wanted = java_home("b", "17")
     java_home("c", "25")
-    assert java.find_jdk(lambda version: version == 17, "17") == wanted
+    assert java.find_java(lambda version: version == 17, "17") == wanted
 
 
 def test_java_home_comes_first(java_home: JavaHome, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_java_home_comes_first(java_home: JavaHome, monkeypatch: pytest.MonkeyPa
     java_home("a", "21")
     wanted = java_home("b", "25")
     monkeypatch.setenv("JAVA_HOME", str(wanted))
-    assert java.find_jdk(lambda version: version >= 21, "21 or newer") == wanted
+    assert java.find_java(lambda version: version >= 21, "21 or newer") == wanted
 
 
 def test_those_that_do_not_suit_are_named(java_home: JavaHome, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_those_that_do_not_suit_are_named(java_home: JavaHome, tmp_path: Path) -
     broken = java_home("c", "25") / "bin" / "java"
     broken.write_text("#!/bin/sh\nexit 1\n")
     with pytest.raises(NoServer) as raised:
-        java.find_jdk(lambda version: version >= 21, "21 or newer")
+        java.find_java(lambda version: version >= 21, "21 or newer")
     jvm = tmp_path / "jvm"
     assert str(raised.value) == (
         f"no JDK 21 or newer was found (17 in {jvm}/a; 25 without javac in {jvm}/b; one that does not run in {jvm}/c)"
