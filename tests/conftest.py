@@ -1,7 +1,6 @@
 """Real servers for all tests: one of each kind a run, started when the first test asks for it."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -19,9 +18,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     for name, prepare in (("elasticsearch", an_elasticsearch.prepare), ("cassandra", a_cassandra.prepare)):
         if any(name in getattr(item, "fixturenames", ()) for item in session.items):
-            # What is missing fails the tests that need it, and no others.
-            with suppress(NoServer):
+            try:
                 prepare()
+            except NoServer as reason:
+                # It fails the tests that need the server, and no others; said here once, where it is seen.
+                reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+                if reporter is not None:
+                    reporter.write_line(str(reason), red=True)
 
 
 @pytest.fixture(scope="session")
