@@ -156,7 +156,6 @@ class Connection:
             nodes,
             node_class=_Node,
             serializers={JSON: raw, "application/vnd.elasticsearch+json": raw, "application/json": raw},
-            max_retries=0,
             max_dead_node_backoff=5,
         )
 
@@ -199,6 +198,7 @@ class Connection:
                 body=body,
                 headers={"accept": JSON, "content-type": mimetype} if body else {"accept": JSON},
                 request_timeout=seconds,
+                max_retries=0,
             )
         except ConnectionTimeout:
             raise Transient("Elasticsearch has not answered in time") from None

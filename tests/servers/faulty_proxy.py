@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -36,10 +37,12 @@ class Rule:
     body: Any = None
     times: int | None = None
     """How often; None is until it is mended."""
+    least_bytes: int = 0
+    """Smaller requests do not fail."""
 
-    def applies(self, method: str, path: str) -> bool:
+    def applies(self, request: "Request") -> bool:
         """Tell whether a request fails; counts it."""
-        if self.times == 0 or not self.matches(method, path):
+        if self.times == 0 or len(request.text) < self.least_bytes or not self.matches(request.method, request.path):
             return False
         if self.times is not None:
             self.times -= 1
@@ -63,18 +66,23 @@ def is_write(method: str, path: str) -> bool:
 class FaultyProxy:
     """Listens on a free port of 127.0.0.1; a context manager, in a thread of its own.
 
+    Args:
+        target: URL of the real server.
+        tls: of the connections that it takes; none when left out.
+
     Attributes:
         url: where it listens.
-        requests: method and path of what came, as long as somebody looks: cleared by ``mend``.
+        requests: what came since ``mend``.
 
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tls: SSLContext | None = None) -> None:
         parts = urlsplit(target)
         assert parts.hostname is not None
         self._far = (parts.hostname, parts.port or 80)
+        self._tls = tls
         self.url = ""
-        self.requests: list[tuple[str, str]] = []
+        self.requests: list[Request] = []
         self._rule: Rule | None = None
         self._refuses = False
         self._writers: set[asyncio.StreamWriter] = set()
@@ -84,7 +92,8 @@ class FaultyProxy:
     def __enter__(self) -> Self:
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     def __exit__(
@@ -111,7 +120,7 @@ class FaultyProxy:
         self.requests.clear()
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=1 << 20)
+        return await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=1 << 20, ssl=self._tls)
 
     async def _cut_all(self) -> None:
         for writer in list(self._writers):
@@ -150,8 +159,8 @@ class FaultyProxy:
         far_reader: asyncio.StreamReader,
         far: asyncio.StreamWriter,
     ) -> None:
-        self.requests.append((request.method, request.path))
-        rule = self._rule if self._rule and self._rule.applies(request.method, request.path) else None
+        self.requests.append(request)
+        rule = self._rule if self._rule and self._rule.applies(request) else None
         if rule is not None and rule.fault is Fault.ANSWER:
             writer.write(_answer(rule.status, rule.body))
             await writer.drain()
