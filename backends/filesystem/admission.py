@@ -63,8 +63,8 @@ class Admission:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is on its way into the log."""
-        return not self._in_flight
+        """Whether nothing is on its way into the log, and no put of which that may become true is left."""
+        return not self._in_flight and not self._under_way
 
     def is_in_flight(self, uuid: str) -> bool:
         """Tell whether an event with this uuid is on its way into the log."""

@@ -212,8 +212,9 @@ class Backlog:
     async def tidy(self) -> None:
         """Give back the room of what is drained; an empty spool begins a new index."""
         await self._remove_drained()
-        if await self.ledger.renew_index(lambda: not self._puts and not self._pins and self.is_untouched):
-            self._begin_admission()
+        await self.ledger.renew_index(
+            lambda: not self._puts and not self._pins and self.is_untouched, self._begin_admission
+        )
 
     def _read(self, start: LogPosition, most: int, max_bytes: int) -> Bulk:
         bulk, size = Bulk([]), 0

@@ -125,32 +125,31 @@ class Ledger:
         except OSError as error:  # a TimeoutError is one
             _LOGGER.warning("what is drained can't be removed from the spool: %s", error)
 
-    async def renew_index(self, may_replace: Callable[[], bool]) -> bool:
+    async def renew_index(self, is_unused: Callable[[], bool], replaced: Callable[[], None]) -> None:
         """Put an empty index in the place of one that has grown large, in the other directory.
 
         Args:
-            may_replace: asked in the moment of the exchange whether nothing is in the old one, or on its way there.
-
-        Returns:
-            Whether there is a new one.
+            is_unused: tells whether nothing waits, and nobody is in the middle of using the index.
+            replaced: called in the moment of the exchange.
 
         """
-        if self.index.statistics().rows < self._sizes.renew_rows or not may_replace():
-            return False
+        if self.index.statistics().rows < self._sizes.renew_rows or not is_unused():
+            return
         number = 1 - self._index_number
         index = self._new_index(number)
         try:
             await self.threads.run_to_end(_open_empty, index)
-            replaces = may_replace()
-            if replaces:
+            if is_unused():
                 index.drained = self.index.drained
                 index.mark_complete(self.log.end)
                 index, self.index, self._index_number = self.index, index, number
-                await self.save()
-            await self.threads.run_to_end(_close_empty, index)
+                replaced()
         except StoreError as error:
             _LOGGER.warning("the spool's index can't be begun anew: %s", error)
-        return self._index_number == number
+        finally:
+            # The one that is not used.
+            await self.threads.run_to_end(_close_empty, index)
+        await self.save()
 
     def _recover(self) -> None:
         progress = read_progress(self.disk, self.directory)
@@ -191,5 +190,7 @@ def _open_empty(index: LiveIndex) -> None:
 def _close_empty(index: LiveIndex) -> None:
     try:
         index.discard()
+    except OSError:
+        _LOGGER.warning("an index that the spool needs no more could not be removed", exc_info=True)
     finally:
         index.close()
