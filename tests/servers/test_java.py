@@ -1,5 +1,6 @@
 """Java is found where it is, and what Maven fetches is fetched once."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_of_several_at_once_one_fills_and_all_get_it(cache: Path) -> None:
 
     def fill(folder: Path) -> None:
         filled.append(folder)
+        time.sleep(0.05)
         (folder / "jar").write_text("whole")
 
     with ThreadPoolExecutor(8) as pool:

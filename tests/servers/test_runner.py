@@ -75,8 +75,10 @@ def test_it_can_be_ended_and_started_again(runner: ProcessRunner, end: str, *, p
     process = runner.pid
     if paused:
         runner.pause()
+    begun = time.monotonic()
     getattr(runner, end)()
     getattr(runner, end)()
+    assert time.monotonic() - begun < 20
     assert runner.ended()
     assert not _runs(process)
     runner.launch()
