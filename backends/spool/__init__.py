@@ -25,7 +25,8 @@ the backend knows it by its uuid.
 from backends.spool.backoff import Backoff
 from backends.spool.drain import OnConflict
 from backends.spool.ledger import Sizes
+from backends.spool.reader import SpoolReader, Waiting, is_empty
 from backends.spool.spool import Spool
 from backends.spool.state import SpoolState
 
-__all__ = ["Backoff", "OnConflict", "Sizes", "Spool", "SpoolState"]
+__all__ = ["Backoff", "OnConflict", "Sizes", "Spool", "SpoolReader", "SpoolState", "Waiting", "is_empty"]

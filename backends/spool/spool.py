@@ -17,7 +17,7 @@ from backends.spool.drainer import Drainer
 from backends.spool.ledger import Sizes
 from backends.spool.merging import find_merged
 from backends.spool.router import Router
-from backends.spool.state import SpoolState, describe
+from backends.spool.state import SpoolState, age_of, describe
 from backends.statistics import Statistic
 
 TIMEOUT: Final = 2.0
@@ -144,6 +144,7 @@ class Spool(EventStore):
             bytes=backlog.size,
             max_bytes=backlog.sizes.max_bytes,
             oldest=backlog.oldest,
+            age_seconds=age_of(backlog.oldest),
             drained=self._drain.events,
             drain_rate=self._drain.rate,
         )

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backends.base import Event, Query
+from backends.base import Event, Page, Query
 from backends.disk import Disk
 from support.events import NO_LIMIT, make_event, position_of, records_of
 from support.fake_disk import FakeDisk
 from support.paging import find_all, listed, walk
-from support.spool import make_spool, opened, until
+from support.spool import make_spool, opened, some, until
 from support.strategies import event_lists, queries
 from support.wayward_store import FULL, WaywardStore
 
@@ -142,3 +143,48 @@ async def test_a_thousand_of_which_most_are_drained(tmp_path: Path) -> None:
         for descending in (False, True):
             ordered = sorted(events, key=position_of, reverse=descending)
             assert await find_all(spool, Query(descending=descending)) == records_of(ordered)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["after the backend was read", "before it"])
+async def test_what_is_drained_while_a_page_is_read(tmp_path: Path, *, before: bool) -> None:
+    """It was there when the page was asked for: it is on it once, whether the backend showed it already or not."""
+
+    class Slow(WaywardStore):
+        async def find(self, query: Query, *, limit: int, max_bytes: int) -> Page:
+            if before:
+                await drain()
+            page = await super().find(query, limit=limit, max_bytes=max_bytes)
+            if not before:
+                await drain()
+            return page
+
+    async def drain() -> None:
+        store.error = None
+        spool._wake()
+        await until(lambda: spool.state().events == 0)
+
+    events = some(20)
+    async with opened(store := Slow(), tmp_path, bulk_events=3) as spool:
+        await spool.put(events[:5])
+        store.error = FULL
+        await spool.put(events[5:])
+        assert await find_all(spool) == records_of(events[::-1])
+
+
+async def test_a_page_that_what_waits_has_thinned_out_leaves_nothing_out(tmp_path: Path) -> None:
+    """Of the backend's page some records give way to ours, elsewhere: the page ends where the backend's did."""
+    mine = [make_event(at=f"2020-02-16T16:36:{number:02}.000000000Z", message="mine") for number in range(6)]
+    theirs = [make_event(event.uuid, at=f"2017{event.at[4:]}", message="theirs") for event in mine]
+    between = [make_event(at=f"2018-02-16T16:36:{number:02}.000000000Z") for number in range(6)]
+    async with opened(store := WaywardStore(), tmp_path) as spool:
+        await spool.put(between)
+        store.error = FULL
+        await spool.put(mine)
+        for event in theirs:
+            store._put(event)
+        for limit in range(1, 13):
+            for descending in (False, True):
+                ordered = sorted([*mine, *between], key=position_of, reverse=descending)
+                pages = await walk(spool, Query(descending=descending), limit=limit)
+                assert [record for page in pages for record in page.records] == records_of(ordered)
+                assert all(page.records for page in pages[:-1])
