@@ -1,5 +1,6 @@
 # What a person does with a checkout; `make` alone explains the targets.
 # Needed: python3 (3.11 or newer), make and a package index. uv is installed into .venv-uv where there is none.
+# `make test` also starts a real Elasticsearch and Cassandra: from Docker, or from Maven with Java 17 and 21+ (CONTRIBUTING.md).
 
 PYTHON ?= python3
 VENV ?= .venv

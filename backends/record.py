@@ -65,6 +65,12 @@ def at_of(record: bytes) -> str:
     return record[start : start + _INSTANT_LENGTH].decode()
 
 
+def uuid_of(record: bytes) -> str:
+    """Return the uuid of a record, in lower case; it is parsed for that."""
+    uuid: str = _read_value(record)["uuid"]
+    return uuid.lower()
+
+
 def received_of(record: bytes) -> str:
     """Return ``@received`` of a record."""
     start = len(record) - TAIL_LENGTH + len(_AT) + _INSTANT_LENGTH + len(_RECEIVED)

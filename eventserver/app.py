@@ -9,16 +9,17 @@ from contextlib import contextmanager, suppress
 import structlog
 from aiohttp import web
 
-from backends import open_store
 from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
+from backends.spool import Spool
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
 from eventserver.schemas import Report, SchemaRegistry
+from eventserver.storage import make_store
 from eventserver.web import batch, docs, events, health, lists, metrics, openapi, quarantine, schemas, status
 from eventserver.web.body_room import BodyRoom
-from eventserver.web.keys import ANSWER_ROOM, BODY_ROOM, COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, STORE
+from eventserver.web.keys import ANSWER_ROOM, BODY_ROOM, COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, SPOOL, STORE
 from eventserver.web.routing import guarded
 
 _log = structlog.get_logger("eventserver")
@@ -34,7 +35,7 @@ def make_app(settings: Settings) -> web.Application:
     app[COUNTERS] = Counters()
     app[BODY_ROOM] = BodyRoom()
     app[ANSWER_ROOM] = BodyRoom()
-    app.cleanup_ctx.extend([_directory, _schemas, _store, _quarantine, _intake, _schema_watch])
+    app.cleanup_ctx.extend([_directory, _schemas, _quarantine, _store, _intake, _schema_watch])
     parts = (status, health, metrics, events, lists, batch, schemas, quarantine, openapi, docs)
     app.add_routes(guarded([route for part in parts for route in part.routes()]))
     return app
@@ -57,15 +58,6 @@ async def _schemas(app: web.Application) -> AsyncIterator[None]:
     yield
 
 
-async def _store(app: web.Application) -> AsyncIterator[None]:
-    settings = app[SETTINGS]
-    timeout = settings.event_store_timeout_seconds
-    async with open_store(settings.event_store, root=settings.event_root_dir, timeout=timeout) as store:
-        await store.prepare(app[REGISTRY].schemas)
-        app[STORE] = store
-        yield
-
-
 async def _quarantine(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     async with Quarantine(
@@ -73,6 +65,15 @@ async def _quarantine(app: web.Application) -> AsyncIterator[None]:
         max_bytes=settings.event_quarantine_max_bytes,
         max_days=settings.event_quarantine_max_days,
     ) as app[QUARANTINE]:
+        yield
+
+
+async def _store(app: web.Application) -> AsyncIterator[None]:
+    schemas = app[REGISTRY].schemas
+    async with await make_store(app[SETTINGS], schemas=schemas, quarantine=app[QUARANTINE]) as store:
+        await store.prepare(schemas)
+        app[STORE] = store
+        app[SPOOL] = store if isinstance(store, Spool) else None
         yield
 
 

@@ -83,10 +83,11 @@ class Settings(BaseSettings):
     event_admin_token: SecretStr | None = Field(None, description="Token of operators (`Authorization: Bearer ...`)")
     event_api_secret: SecretStr | None = Field(None, description="Shared secret of the clients; not enforced yet")
     event_body_timeout_seconds: Seconds = Field(30, description="Longest wait for the body of a request")
-    event_store_timeout_seconds: Seconds = Field(10, description="Longest wait for the store")
+    event_store_timeout_seconds: Seconds = Field(2, description="Longest wait for the store")
     event_shutdown_timeout_seconds: Seconds = Field(20, description="Longest wait for requests in flight at a stop")
     event_log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: console on a terminal")
     event_log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged")
+    event_spool_max_bytes: Bytes = Field(10 * 2**30, description="Largest spool: events that wait for the store")
     event_quarantine_max_bytes: Bytes = Field(2**30, description="Largest quarantine, in bytes")
     event_quarantine_max_days: int = Field(90, ge=1, description="Days that a refused event is kept at most")
 

@@ -1,14 +1,23 @@
-"""What all tests share: a random seed that is printed, figures for people, and what the soak does more often."""
+"""What all tests share: a seed that is printed, figures for people, what the soak does more often, real servers.
+
+Of each kind of server one is started in a run, when the first test asks for it.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from random import SystemRandom
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from servers import cassandra as a_cassandra
+from servers import elasticsearch as an_elasticsearch
+from servers.cassandra import Cassandra
+from servers.elasticsearch import Elasticsearch
+from servers.errors import NoServer
 from support.soak import PROFILE, more_often
 
 Show = Callable[[str], None]
@@ -50,6 +59,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         setattr(holder, name, settings(asked, max_examples=more_often(asked.max_examples)))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what a server needs before the tests: they have two minutes each, and a first fetch may take longer."""
+    if session.config.option.collectonly:
+        return
+    for name, prepare in (("elasticsearch", an_elasticsearch.prepare), ("cassandra", a_cassandra.prepare)):
+        if any(name in getattr(item, "fixturenames", ()) for item in session.items):
+            try:
+                prepare()
+            except NoServer as reason:
+                # It fails the tests that need the server, and no others; said here once, where it is seen.
+                reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+                if reporter is not None:
+                    reporter.write_line(str(reason), red=True)
+
+
 @pytest.fixture(scope="session")
 def show(pytestconfig: pytest.Config) -> Show:
     """Return what shows a line to whoever runs the tests, though they pass."""
@@ -79,6 +103,40 @@ def soak_result(record_property: Callable[[str, object], None], show: Show) -> S
         show(figure)
 
     return record
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+    """Return the real Elasticsearch of this run; a test that also asks for `prefix` finds it well."""
+    with an_elasticsearch.prepare()(tmp_path_factory.mktemp("elasticsearch")) as server:
+        yield server
+
+
+@pytest.fixture
+def prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
+    """Return what the names of this test's indices and templates begin with; they are removed after it."""
+    prefix = f"test-{uuid4().hex[:12]}"
+    elasticsearch.heal()
+    yield prefix
+    elasticsearch.heal()
+    elasticsearch.remove(prefix)
+
+
+@pytest.fixture(scope="session")
+def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cassandra]:
+    """Return the real Cassandra of this run; a test that also asks for `keyspace` finds it well."""
+    with a_cassandra.prepare()(tmp_path_factory.mktemp("cassandra")) as server:
+        yield server
+
+
+@pytest.fixture
+def keyspace(cassandra: Cassandra) -> Iterator[str]:
+    """Return the name of this test's keyspace, which is not there yet; it is removed after it."""
+    keyspace = f"test_{uuid4().hex[:12]}"
+    cassandra.heal()
+    yield keyspace
+    cassandra.heal()
+    cassandra.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
 
 
 def _environment_seed() -> str | None:

@@ -61,6 +61,15 @@ class Admission:
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way into the log, and no put of which that may become true is left."""
+        return not self._in_flight and not self._under_way
+
+    def is_in_flight(self, uuid: str) -> bool:
+        """Tell whether an event with this uuid is on its way into the log."""
+        return uuid in self._in_flight
+
     async def finish(self) -> None:
         """Return when every put that has begun is judged."""
         while self._under_way:
@@ -94,7 +103,7 @@ class Admission:
                 if record is None:
                     undecided.append(number)
                 else:
-                    outcomes[number] = await _judge(events[number], record)
+                    outcomes[number] = await judge(events[number], record)
             for _, other in others:
                 if (error := await other.landing()) and not other.landed:
                     raise type(error)(str(error))
@@ -185,7 +194,8 @@ class Admission:
             raise translate_os_error(error) from error
 
 
-async def _judge(event: Event, record: bytes) -> Outcome:
+async def judge(event: Event, record: bytes) -> Outcome:
+    """Return the outcome for an event whose uuid has that record already; a large one is compared in a thread."""
     sent, stored = original_of(event.record), original_of(record)
     if len(sent) <= _LARGE_RECORD or sent == stored:
         same = same_content(sent, stored)

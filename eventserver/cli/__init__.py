@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "export": _Command("eventserver.cli.export:export", "Write events as NDJSON."),
     "import": _Command("eventserver.cli.importing:import_events", "Take over the predecessor's events."),
     "quarantine": _Command("eventserver.cli.quarantine:quarantine", "See and replay what was refused."),
+    "spool": _Command("eventserver.cli.spool:spool", "See, check and drain what waits for the store."),
     "schemas": _Command("eventserver.cli.schemas:schemas", "Check schemas and their compatibility."),
     "verify": _Command("eventserver.cli.verify:verify", "Check that what is stored is whole."),
     "config": _Command("eventserver.cli.config:config", "Show the settings in force."),

@@ -38,7 +38,7 @@ def export(settings: Settings, query: Query, output: Path | None, *, records: bo
     Reads the store itself, also beside a running server. An event that is there at the start, and fits the filters, is
     in the output exactly once. Posting the output to /api/v1/events/batch gives the events to another server.
     """
-    with _opened(output) as file:
+    with opened_output(output) as file:
         count = asyncio.run(_export(settings, query, file, records=records))
     if output is not None:
         click.echo(f"{count} events written to {output}", err=True)
@@ -59,7 +59,7 @@ async def _export(settings: Settings, query: Query, file: BinaryIO, *, records: 
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
+def opened_output(output: Path | None) -> Iterator[BinaryIO]:
     """Open standard output, or a file that takes its name when all of it is written and synced."""
     if output is None:
         yield sys.stdout.buffer

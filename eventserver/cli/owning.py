@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
-from backends import open_store
 from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
 from eventserver.cli.invocation import AskedWrongly
@@ -14,6 +13,7 @@ from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
 from eventserver.schemas import SchemaError, SchemaRegistry
+from eventserver.storage import make_store
 
 
 class OwnDirectory(NamedTuple):
@@ -45,8 +45,6 @@ async def own_directory(settings: Settings, purpose: str) -> AsyncIterator[OwnDi
             await asyncio.to_thread(registry.load)
         except SchemaError as error:
             raise AskedWrongly(str(error)) from error
-        store = await stack.enter_async_context(open_store(settings.event_store, root=root))
-        await store.prepare(registry.schemas)
         quarantine = await stack.enter_async_context(
             Quarantine(
                 root / "quarantine",
@@ -54,6 +52,9 @@ async def own_directory(settings: Settings, purpose: str) -> AsyncIterator[OwnDi
                 max_days=settings.event_quarantine_max_days,
             )
         )
+        made = await make_store(settings, schemas=registry.schemas, quarantine=quarantine)
+        store = await stack.enter_async_context(made)
+        await store.prepare(registry.schemas)
         intake = Intake(
             store=store,
             registry=registry,

@@ -14,8 +14,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from backends.errors import StorageFull, StoreUnavailable
+from backends.spool import SpoolState
 from eventserver.web.documents import document
-from eventserver.web.keys import QUARANTINE, REGISTRY, SETTINGS, STORE
+from eventserver.web.keys import QUARANTINE, REGISTRY, SETTINGS, SPOOL, STORE
 from eventserver.web.problem import refusal_of
 
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
@@ -43,12 +44,29 @@ async def get_ready(request: web.Request) -> web.Response:
         "schemas": _checked(_check_schemas(app), limit),
     }
     parts = dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
+    if (spool := app[SPOOL]) is not None:
+        parts["spool"] = _spool_value(spool.state())
     ready = all(part["ready"] for part in parts.values())
     return document(
         {"status": "ready" if ready else "not_ready", "parts": parts},
         status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
         headers=_NO_STORE,
     )
+
+
+def _spool_value(state: SpoolState) -> dict[str, Any]:
+    """Return how the spool is; a full one is told by the store, which takes nothing then."""
+    return {
+        "ready": True,
+        "storeIsUp": state.is_up,
+        "storeAwaySeconds": round(state.away_seconds, 1),
+        "events": state.events,
+        "bytes": state.bytes,
+        "maxBytes": state.max_bytes,
+        "ageSeconds": round(state.age_seconds, 1),
+        "drained": state.drained,
+        "drainedPerSecond": round(state.drain_rate, 1),
+    }
 
 
 async def _checked(check: Awaitable[Mapping[str, Any] | None], limit: float) -> dict[str, Any]:

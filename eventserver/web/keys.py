@@ -6,6 +6,7 @@ from aiohttp import web
 
 from backends.base import EventStore
 from backends.quarantine import Quarantine
+from backends.spool import Spool
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
@@ -16,6 +17,7 @@ SETTINGS: Final = web.AppKey("settings", Settings)
 COUNTERS: Final = web.AppKey("counters", Counters)
 REGISTRY: Final = web.AppKey("registry", SchemaRegistry)
 STORE: Final = web.AppKey("store", EventStore)
+SPOOL: Final = web.AppKey[Spool | None]("spool")
 QUARANTINE: Final = web.AppKey("quarantine", Quarantine)
 BODY_ROOM: Final = web.AppKey("body_room", BodyRoom)
 ANSWER_ROOM: Final = web.AppKey("answer_room", BodyRoom)

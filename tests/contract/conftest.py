@@ -1,17 +1,47 @@
 """The store that the contract suite runs on, once for each backend."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from backends.base import EventStore
+from servers.elasticsearch import Elasticsearch
+from servers.faulty_proxy import FaultyProxy
 from support.stores import STORES, StoreUnderTest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests need which server, so that it is there in time: only the parameter of a test tells."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        kind = STORES.get(parameters.get("new_place", ""))
+        if isinstance(item, pytest.Function) and kind is not None:
+            item.fixturenames.extend(kind.server)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_proxy(elasticsearch: Elasticsearch) -> Iterator[FaultyProxy]:
+    """Return the way to the real Elasticsearch that fails when it is told to."""
+    with FaultyProxy(elasticsearch.url) as proxy:
+        yield proxy
+
+
 @pytest.fixture(params=sorted(STORES))
-def new_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], StoreUnderTest]:
+def new_place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], StoreUnderTest]]:
     """Make a new, empty place for events."""
-    return lambda: STORES[request.param](tmp_path_factory.mktemp("root"))
+    kind = STORES[request.param]
+    server = tuple(map(request.getfixturevalue, kind.server))
+    places: list[StoreUnderTest] = []
+
+    def make() -> StoreUnderTest:
+        places.append(kind(tmp_path_factory.mktemp("root"), server))
+        return places[-1]
+
+    yield make
+    for place in places:
+        place.remove()
 
 
 @pytest.fixture

@@ -1,22 +1,41 @@
 """The stores that the contract suite runs on: how to make one, and how to break it.
 
-A new backend adds a ``StoreUnderTest`` of its own here, and its name to ``STORES``; nothing else.
+A new backend adds a ``StoreUnderTest`` of its own here, and its name to ``STORES``; nothing else. One that needs a real
+server names the fixtures that it is made of.
 """
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
+from uuid import uuid4
 
 from backends.base import Event, EventStore, Outcome
+from backends.elasticsearch import ElasticsearchStore, Options
 from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.filesystem.store import FilesystemStore
 from backends.memory import MemoryStore
+from backends.spool import Backoff, Sizes, Spool
+from servers.elasticsearch import Elasticsearch
+from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
 from support.faulty_disk import READS, WRITES, FaultyDisk
 
 
 class StoreUnderTest(ABC):
-    """One place where events are kept, empty at first."""
+    """One place where events are kept, empty at first.
+
+    Args:
+        directory: an empty one, of this place only.
+        server: the values of the fixtures that ``server`` of the class names.
+
+    """
+
+    server: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def __init__(self, directory: Path, server: Any = None) -> None: ...
 
     @abstractmethod
     def make(self) -> EventStore:
@@ -40,11 +59,14 @@ class StoreUnderTest(ABC):
     def mend(self) -> None:
         """Let the outside world work again."""
 
+    def remove(self) -> None:  # noqa: B027 - a directory goes by itself
+        """Leave nothing on the server."""
+
 
 class MemoryUnderTest(StoreUnderTest):
     """A dictionary does not fail by itself."""
 
-    def __init__(self, directory: Path) -> None:  # noqa: ARG002 - it needs none
+    def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs none
         self._store = _FailingMemoryStore()
 
     def make(self) -> EventStore:
@@ -95,7 +117,7 @@ class _FailingMemoryStore(MemoryStore):
 class FilesystemUnderTest(StoreUnderTest):
     """A directory on a real disk, small segments and small memory tables, so that everything is met."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs none
         self._root = directory
         self._disk = FaultyDisk()
 
@@ -116,4 +138,93 @@ class FilesystemUnderTest(StoreUnderTest):
         self._disk.mend()
 
 
-STORES: dict[str, Callable[[Path], StoreUnderTest]] = {"memory": MemoryUnderTest, "filesystem": FilesystemUnderTest}
+class SpoolUnderTest(StoreUnderTest):
+    """A spool around a dictionary. Nothing is refused before both have failed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._backend = MemoryUnderTest(directory)
+        self._root = directory
+        self._disk = FaultyDisk()
+
+    def make(self) -> EventStore:
+        """Return a new spool on the directory, around the one store that has the events."""
+        return Spool(
+            self._backend.make(),
+            self._root / "spool",
+            on_conflict=_no_conflict,
+            disk=self._disk,
+            sizes=Sizes(segment_bytes=20_000, memory_rows=16, renew_rows=64),
+            backoff=Backoff(first=0.01, last=0.1),
+        )
+
+    def break_down(self, *, times: int | None = None) -> None:
+        """Fail with what a backend that is away raises, and EIO."""
+        self._backend.break_down(times=times)
+        self._disk.fail(WRITES | READS if times is None else {"write"}, times=times)
+
+    def fill_up(self) -> None:
+        """Fail to store only, here and there."""
+        self._backend.fill_up()
+        self._disk.fail({"make_one_directory", "create", "write"}, error=errno.ENOSPC)
+
+    def mend(self) -> None:
+        """Work."""
+        self._backend.mend()
+        self._disk.mend()
+
+
+async def _no_conflict(event: Event) -> None:
+    raise AssertionError(event)
+
+
+class ElasticsearchUnderTest(StoreUnderTest):
+    """Indices of a prefix of their own on a real server, behind a proxy that fails."""
+
+    server = ("elasticsearch", "elasticsearch_proxy")
+
+    def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs no directory
+        self._server: Elasticsearch
+        self._proxy: FaultyProxy
+        self._server, self._proxy = server
+        self._proxy.mend()
+        self._prefix = f"contract-{uuid4().hex[:12]}"
+        self._is_full = False
+
+    def make(self) -> EventStore:
+        """Return a new store on the same indices."""
+        url = self._proxy.url.replace("http:", "elasticsearch:")
+        return ElasticsearchStore(replace(Options.parse(f"{url}/{self._prefix}"), timeout=10.0))
+
+    def break_down(self, *, times: int | None = None) -> None:
+        """Cut all connections; or answer writes with an error that is not tried again by itself."""
+        if times is None:
+            self._proxy.refuse()
+        else:
+            self._proxy.fail(Rule(is_write, Fault.ANSWER, status=500, times=times))
+
+    def fill_up(self) -> None:
+        """Do what Elasticsearch does when its disk is nearly full."""
+        self._is_full = True
+        self._block()
+
+    def mend(self) -> None:
+        """Work."""
+        self._proxy.mend()
+        if self._is_full:
+            self._is_full = False
+            self._block()
+
+    def remove(self) -> None:
+        """Remove the indices."""
+        self._server.remove(self._prefix)
+
+    def _block(self) -> None:
+        block = {"index.blocks.read_only_allow_delete": self._is_full or None}
+        self._server.request("PUT", f"/{self._prefix}-*/_settings", block)
+
+
+STORES: dict[str, type[StoreUnderTest]] = {
+    "memory": MemoryUnderTest,
+    "filesystem": FilesystemUnderTest,
+    "elasticsearch": ElasticsearchUnderTest,
+}

@@ -1,0 +1,142 @@
+"""Who may put an event in: each uuid goes to Elasticsearch once at a time, and whoever else has it waits."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from backends.base import Event, Outcome, Status
+from backends.elasticsearch.bulk import BulkQueue, Settled
+from backends.elasticsearch.judging import judge
+from backends.elasticsearch.options import Options
+from backends.errors import StoreError, StoreUnavailable
+
+_Flight = tuple[Event, "asyncio.Future[Settled]"]
+_LATE: Final = StoreUnavailable("Elasticsearch has not answered in time")
+
+
+class Admission:
+    """Lets events in.
+
+    Args:
+        queue: takes them to Elasticsearch.
+        options: bounds and time limit.
+
+    """
+
+    def __init__(self, queue: BulkQueue, options: Options) -> None:
+        self._queue = queue
+        self._options = options
+        self._in_flight: dict[str, _Flight] = {}
+        self._under_way: set[asyncio.Task[list[Outcome]]] = set()
+
+    async def put(self, events: Sequence[Event]) -> list[Outcome]:
+        """Do what ``EventStore.put`` promises."""
+        deadline = time.monotonic() + self._options.timeout
+        if len(events) == 1 and events[0].uuid not in self._in_flight:
+            # Nearly every put is one new event: it needs none of what follows.
+            (flight,) = self._board(events, deadline)
+            return _outcomes([await asyncio.shield(flight)])
+        # A task of its own, so that closing can wait for it, and a caller that is cancelled leaves nothing half done.
+        task = asyncio.create_task(self._put_all(events, deadline))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Return when every put that has begun is settled."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._queue.finish()
+
+    async def _put_all(self, events: Sequence[Event], deadline: float) -> list[Outcome]:
+        settled: list[Settled] = [_LATE] * len(events)
+        undecided: Sequence[int] = range(len(events))
+        while undecided and time.monotonic() < deadline:
+            mine: list[int] = []
+            others: list[tuple[int, _Flight]] = []
+            taken: set[str] = set()
+            for number in undecided:
+                uuid = events[number].uuid
+                if uuid in self._in_flight:
+                    others.append((number, self._in_flight[uuid]))
+                elif uuid not in taken:
+                    taken.add(uuid)
+                    mine.append(number)
+            behind = sorted(set(undecided) - set(mine) - {number for number, _ in others})
+            decided = await self._send([events[number] for number in mine], deadline)
+            for number, outcome in zip(mine, decided, strict=True):
+                settled[number] = outcome
+            by_uuid = {events[number].uuid: number for number in mine}
+            waiting = [(number, self._own(events, by_uuid, settled, number)) for number in behind]
+            waiting += [(number, await self._wait(flight, deadline)) for number, flight in others]
+            undecided = sorted(await self._follow(events, waiting, settled))
+        return _outcomes(settled)
+
+    @staticmethod
+    def _own(
+        events: Sequence[Event], by_uuid: dict[str, int], settled: Sequence[Settled], number: int
+    ) -> tuple[Event, Settled]:
+        first = by_uuid[events[number].uuid]
+        return events[first], settled[first]
+
+    async def _follow(
+        self, events: Sequence[Event], waiting: Sequence[tuple[int, tuple[Event, Settled]]], settled: list[Settled]
+    ) -> list[int]:
+        """Judge those that stood behind another; return those that take its place, since it failed."""
+        pairs, numbers, again = [], [], []
+        for number, (winner, outcome) in waiting:
+            if isinstance(outcome, StoreError):
+                settled[number] = outcome
+                again.append(number)
+            else:
+                numbers.append(number)
+                pairs.append((events[number].record, outcome.record or winner.record))
+        async for place, judged in judge(pairs):
+            settled[numbers[place]] = judged
+        return again
+
+    async def _send(self, events: Sequence[Event], deadline: float) -> list[Settled]:
+        """Send events; the next piece when the one before is settled, so that they arrive in their order."""
+        settled: list[Settled] = []
+        for piece in self._pieces(events):
+            flights = self._board(piece, deadline)
+            settled += [await flight for flight in flights]
+        return settled
+
+    def _pieces(self, events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+        start = size = 0
+        for number, event in enumerate(events):
+            size += len(event.record)
+            if number > start and (size > self._options.bulk_bytes or number - start == self._options.bulk_events):
+                yield events[start:number]
+                start, size = number, len(event.record)
+        if start < len(events):
+            yield events[start:]
+
+    async def _wait(self, flight: _Flight, deadline: float) -> tuple[Event, Settled]:
+        winner, future = flight
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return winner, await asyncio.shield(future)
+        except TimeoutError:
+            return winner, _LATE
+
+    def _board(self, events: Sequence[Event], deadline: float) -> "list[asyncio.Future[Settled]]":
+        flights = self._queue.board(events, deadline)
+        for event, flight in zip(events, flights, strict=True):
+            self._in_flight[event.uuid] = (event, flight)
+            flight.add_done_callback(partial(self._landed, event.uuid))
+        return flights
+
+    def _landed(self, uuid: str, _: "asyncio.Future[Settled]") -> None:
+        del self._in_flight[uuid]
+
+
+def _outcomes(settled: Sequence[Settled]) -> list[Outcome]:
+    """Return the outcomes of a put; raise the error if nothing else came out of it."""
+    errors = [each for each in settled if isinstance(each, StoreError)]
+    if errors and len(errors) == len(settled):
+        raise type(errors[0])(str(errors[0]))
+    return [Outcome(Status.UNAVAILABLE) if isinstance(each, StoreError) else each for each in settled]
