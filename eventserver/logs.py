@@ -8,6 +8,8 @@ import structlog
 from structlog.typing import Processor
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_TALKATIVE: Final = ("elastic_transport",)
+"""Log each request that they make, and each that fails: the store says once what that means."""
 
 
 def configure_logs(
@@ -48,3 +50,5 @@ def configure_logs(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_LEVELS[level])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(_LEVELS[level], logging.ERROR))

@@ -69,3 +69,11 @@ def test_level(capsys: pytest.CaptureFixture[str]) -> None:
     structlog.get_logger("eventserver").info("serving")
     logging.getLogger("backends").info("read again")
     assert lines_of(capsys) == []
+
+
+def test_a_library_that_logs_each_request_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a store's failing requests mean, the store says once."""
+    configure_logs("json", "info")
+    logging.getLogger("elastic_transport.transport").info("POST http://127.0.0.1:9200/_bulk [status:200]")
+    logging.getLogger("elastic_transport.node_pool").warning("a node has failed")
+    assert lines_of(capsys) == []
