@@ -137,8 +137,8 @@ class Identity:
                 missing[each.index] = (each.event.event_type_id, each.event.event_type_version)
             if _take_note(each, claim, event):
                 unclear.append(each)
-        for name, event_type in missing.items():
-            await self._create(name, event_type, pending, deadline)
+        if missing:
+            await asyncio.gather(*(self._create(*each, pending, deadline) for each in missing.items()))
         if unclear:
             await self._look_into(unclear, deadline)
 
