@@ -141,7 +141,7 @@ class FilesystemUnderTest(StoreUnderTest):
 class SpoolUnderTest(StoreUnderTest):
     """A spool around a dictionary. Nothing is refused before both have failed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs none
         self._backend = MemoryUnderTest(directory)
         self._root = directory
         self._disk = FaultyDisk()
@@ -226,5 +226,6 @@ class ElasticsearchUnderTest(StoreUnderTest):
 STORES: dict[str, type[StoreUnderTest]] = {
     "memory": MemoryUnderTest,
     "filesystem": FilesystemUnderTest,
+    "spool": SpoolUnderTest,
     "elasticsearch": ElasticsearchUnderTest,
 }
