@@ -41,11 +41,6 @@ class Comparison:
         self.different = 0
         self.named: list[tuple[str, str]] = []
 
-    @property
-    def are_equal(self) -> bool:
-        """Whether the stores have the same events."""
-        return not any(self.missing) and not self.different
-
     def add_pair(self, first: bytes, second: bytes, uuid: str) -> None:
         """Take in an event that stands at one place in both lists."""
         originals = original_of(first), original_of(second)
@@ -70,8 +65,9 @@ class Comparison:
 
 
 @click.command()
+@click.option("--allow-more", is_flag=True, help="The store of --to may have more events: it goes on taking them.")
 @with_two_stores
-def compare(settings: Settings, source: StoreAddress, target: StoreAddress) -> None:
+def compare(settings: Settings, source: StoreAddress, target: StoreAddress, *, allow_more: bool) -> None:
     """Compare the events of two stores: which are missing in one, and which differ.
 
     URLs are those of SMRTFLOW_EVENT_STORE; file: is the data directory, file:///path another one. Both are only read,
@@ -90,12 +86,13 @@ def compare(settings: Settings, source: StoreAddress, target: StoreAddress) -> N
         click.echo(f"... and {total - len(found.named)} more")
     for address, digest in zip((source, target), found.digests, strict=True):
         click.echo(f"{address}: {digest.count} events, digest {digest}")
-    if not found.are_equal:
+    if found.missing[0] or found.different or (found.missing[1] and not allow_more):
         raise CommandFailed(
             f"they differ: {found.missing[0]} only in --from, {found.missing[1]} only in --to, "
             f"{found.different} with other content"
         )
-    click.echo("They are equal.")
+    more = found.missing[1]
+    click.echo(f"All of --from is in --to, which has {more} more." if more else "They are equal.")
 
 
 async def _compare(settings: Settings, source: StoreAddress, target: StoreAddress) -> Comparison:

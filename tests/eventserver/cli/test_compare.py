@@ -98,6 +98,23 @@ def test_the_first_of_many_differences_are_named(
     assert f"{mine} only in --from, {theirs} only in --to, 0 with other content" in result.stderr
 
 
+def test_the_other_store_may_have_more_where_that_is_allowed(run: Run, root: Path, other: Path, store: Store) -> None:
+    """But not less, and not other content."""
+    both, changed = [make_event() for _ in range(10)], as_sent('{"n": 1}')
+    store(both)
+    put(other, [*both, make_event(), changed])
+    compare = ("compare", "--allow-more", "--from", "file:", "--to", f"file://{other}", "--root", root)
+    result = run(*compare)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "All of --from is in --to, which has 2 more."
+    missing = make_event()
+    store([missing])
+    assert "1 only in --from, 2 only in --to, 0 with other content" in run(*compare).stderr
+    put(other, [missing])
+    store([replaced(changed, '{"n": 1}', '{"n": 2}')])
+    assert "0 only in --from, 1 only in --to, 1 with other content" in run(*compare).stderr
+
+
 def test_an_event_of_another_time_counts_on_both_sides(run: Run, root: Path, other: Path, store: Store) -> None:
     """It stands at two places."""
     event = make_event()
