@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def sent() -> Sent:
 
 def simulation() -> Simulation:
     """Return some systems that end with the last midnight: queries look back from now."""
-    return Simulation(registry().schemas, systems=25, days=DAYS, until=datetime.now(UTC), seed="queries")
+    return Simulation(registry().schemas, systems=10, days=DAYS, until=datetime.now(UTC), seed="s2")
 
 
 @pytest.fixture(scope="module")
@@ -202,12 +203,13 @@ def test_silent_systems(ask: Ask, sent: Sent) -> None:
 
 def test_longest_silence(ask: Ask, sent: Sent) -> None:
     """Picked out of the answer as the page says, it is the one between two neighbouring events."""
+    answer = ask("6. What was the longest silence of a system?")
     found = {
         system["key"]: max(
             (later["first"]["value"] - earlier["last"]["value"])
             for earlier, later in pairwise(system["days"]["buckets"])
         )
-        for system in buckets(ask("6. What was the longest silence of a system?"), "systems")
+        for system in buckets(answer, "systems")
         if len(system["days"]["buckets"]) > 1
     }
     heard: dict[str, list[datetime]] = defaultdict(list)
@@ -222,11 +224,20 @@ def test_longest_silence(ask: Ask, sent: Sent) -> None:
         if len(moments) > 1
     }
     over_midnight = {system: gap for system, (gap, is_over_midnight) in longest.items() if is_over_midnight}
-    assert len(over_midnight) > 15
+    assert len(over_midnight) > 5
     assert {system: gap for system, gap in found.items() if system in over_midnight} == over_midnight
-    assert (
-        max(found.values()) == max(gap for gap, _ in longest.values()) > timedelta(days=2) / timedelta(milliseconds=1)
-    )
+    longest_of_all = max(gap for gap, _ in longest.values())
+    assert max(found.values()) == longest_of_all > timedelta(days=2) / timedelta(milliseconds=1)
+    if shutil.which("jq"):
+        assert hours_by_jq(answer) == sorted((int(gap // 3_600_000) for gap in found.values()), reverse=True)[:10]
+
+
+def hours_by_jq(answer: Any) -> list[int]:
+    """Run the page's own way to pick the silences out."""
+    (program,) = re.findall(r"^```sh\n(jq (?:(?!```).*\n)+)```$", PAGE, re.MULTILINE)
+    command = ["bash", "-c", program]
+    ended = subprocess.run(command, input=json.dumps(answer), capture_output=True, text=True, timeout=60, check=True)
+    return [int(line.split()[0]) for line in ended.stdout.splitlines()]
 
 
 def test_version_of_each_system(ask: Ask, sent: Sent) -> None:

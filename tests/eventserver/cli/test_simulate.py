@@ -83,7 +83,7 @@ def test_a_rate_is_kept(run: Run, server: ServerProcess) -> None:
     """No more events a second than asked for."""
     url = f"http://127.0.0.1:{server.port}"
     started = monotonic()
-    result = run("simulate", "--url", url, "--systems", 3, "--days", 2, "--seed", "rate", "--rate", 100)
+    result = run("simulate", "--url", url, *SMALL, "--days", 2, "--seed", "rate", "--rate", 100)
     seconds = monotonic() - started
     number = told(result.stdout)[0]
     assert number > 30
