@@ -15,9 +15,11 @@ COPY pyproject.toml README.md ./
 COPY backends backends
 COPY eventserver eventserver
 COPY schemas schemas
-# The lock as a constraint: its versions and hashes for what the server needs, and nothing of the development tools.
+# The lock as a constraint: its versions and hashes for what the server needs and the drivers of its stores, and nothing of the
+# development tools.
 RUN uv build --wheel --build-constraints requirements.lock --out-dir dist \
-    && uv pip install --python /opt/eventserver/bin/python --constraints requirements.lock dist/*.whl
+    && uv pip install --python /opt/eventserver/bin/python --constraints requirements.lock \
+        "$(echo dist/*.whl)[elasticsearch]"
 
 
 FROM python:3.13-slim

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from backends.base import Event, Outcome
-from backends.elasticsearch.connection import NDJSON, Connection, Transient
+from backends.elasticsearch.connection import NDJSON, Connection, ConnectionFailed, Pauses, Transient
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.options import Options
 from backends.errors import StoreError, StoreUnavailable
@@ -118,6 +118,24 @@ class Bulk:
         if len(items) != len(units) * actions:
             raise Transient("Elasticsearch answered for other documents than it was sent")
         return [items[start : start + actions] for start in range(0, len(items), actions)]
+
+    async def send_again(self, units: Sequence[bytes], actions: int, *, deadline: float) -> list[list[Item]]:
+        """Send what may be done twice, again while Elasticsearch is overloaded; takes a call by itself.
+
+        Raises:
+            StoreError: as ``send``.
+
+        """
+        pauses = Pauses(deadline)
+        while True:
+            try:
+                async with self.call(deadline):
+                    return await self.send(units, actions, deadline=deadline)
+            except ConnectionFailed:
+                raise
+            except Transient as error:
+                self._counts.retries += 1
+                await pauses.wait(error)
 
     async def _send_halves(self, units: Sequence[bytes], actions: int, deadline: float) -> list[list[Item]]:
         if len(units) == 1:

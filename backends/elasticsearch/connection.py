@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from io import BytesIO
+from ssl import create_default_context
 from typing import Any, Final, NamedTuple
 
 from elastic_transport import (
@@ -148,8 +149,10 @@ class Connection:
         elif options.user is not None:
             headers["authorization"] = basic_auth_to_header((options.user, options.password or ""))
         more: dict[str, Any] = {"headers": HttpHeaders(headers), "connections_per_node": CONNECTIONS}
-        if options.ca is not None:
-            more["ca_certs"] = str(options.ca)
+        if options.hosts[0].startswith("https:"):
+            # Its own: the client's trusts the system's authorities besides ``ca``, and takes any certificate at an IP
+            # address.
+            more["ssl_context"] = create_default_context(cafile=options.ca)
         nodes = [url_to_node_config(host).replace(**more) for host in options.hosts]
         raw = _Raw()
         return AsyncElasticsearch(
@@ -206,7 +209,10 @@ class Connection:
             raise StoreUnavailable(f"no TLS connection to Elasticsearch: {error.message}") from error
         except (TransportError, OSError) as error:
             raise ConnectionFailed(f"no connection to Elasticsearch: {getattr(error, 'message', error)}") from error
-        return Answer(meta.status, content or b"")
+        answer = Answer(meta.status, content or b"")
+        if answer.ok and meta.headers.get("x-elastic-product") != "Elasticsearch":
+            raise StoreUnavailable("what answers at the store URL is not Elasticsearch")
+        return answer
 
     async def ask(self, method: str, target: str, body: bytes | None = None, *, deadline: float) -> Answer:
         """Send a request that may be sent twice, again while Elasticsearch is overloaded or can't be reached.

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from backends.elasticsearch.connection import Answer, Connection
+from jiter import from_json
+
+from backends.elasticsearch.connection import Connection
+from backends.elasticsearch.layout import Layout
 from backends.elasticsearch.records import Claim
 from backends.elasticsearch.slices import Cut, cut_sources
 from backends.errors import StoreUnavailable
@@ -39,10 +42,10 @@ class Document(NamedTuple):
 class Documents:
     """Reads documents by their ids."""
 
-    def __init__(self, connection: Connection, claims: str) -> None:
-        """Read over a connection; ``claims`` is the alias of the claims."""
+    def __init__(self, connection: Connection, layout: Layout) -> None:
+        """Read over a connection, by the names of a layout."""
         self._connection = connection
-        self._claims = claims
+        self._layout = layout
 
     async def read(
         self, places: Sequence[Place], *, deadline: float, sizes: Sequence[int] | None = None
@@ -60,9 +63,8 @@ class Documents:
         """
         documents: list[Document | None] = []
         for start, end in _pieces(sizes or [UNKNOWN_BYTES] * len(places)):
-            answer = await self._ask(places[start:end], deadline)
-            rest, sources = await cut(answer.body, 2)
-            for found in _checked(rest, end - start):
+            rest, sources = await self._ask(places[start:end], deadline)
+            for found in rest["docs"]:
                 is_there = found.get("found") and "_source" in found
                 documents.append(
                     Document(found["_index"], found["_id"], _version(found), sources[found["_source"]])
@@ -75,10 +77,10 @@ class Documents:
         """Return the claim on each uuid, or None."""
         claims: list[Claim | None] = []
         for start in range(0, len(uuids), PIECE_DOCUMENTS):
-            piece = [Place(self._claims, uuid) for uuid in uuids[start : start + PIECE_DOCUMENTS]]
-            answer = await self._ask(piece, deadline)
-            for found in _checked(answer.value(), len(piece)):
-                source = found.get("_source") or {}
+            piece = [Place(self._layout.claims, uuid) for uuid in uuids[start : start + PIECE_DOCUMENTS]]
+            rest, sources = await self._ask(piece, deadline)
+            for found in rest["docs"]:
+                source = from_json(sources[found["_source"]]) if found.get("found") else {}
                 claims.append(
                     Claim(source["index"], source.get("bytes", UNKNOWN_BYTES), _version(found))
                     if "index" in source
@@ -86,11 +88,21 @@ class Documents:
                 )
         return claims
 
-    async def _ask(self, places: Sequence[Place], deadline: float) -> Answer:
+    async def _ask(self, places: Sequence[Place], deadline: float) -> Cut:
+        cut = await self._ask_once(places, deadline)
+        if any("error" in found for found in cut.rest["docs"]):
+            # An alias may have been deleted that is written and read by.
+            await self._layout.restore_aliases()
+            cut = await self._ask_once(places, deadline)
+        return cut
+
+    async def _ask_once(self, places: Sequence[Place], deadline: float) -> Cut:
         answer = await self._connection.ask("POST", "/_mget", _body(places), deadline=deadline)
         if not answer.ok:
             raise answer.problem()
-        return answer
+        found = await cut(answer.body, 2)
+        _check(found.rest, len(places))
+        return found
 
 
 async def cut(answer: bytes, depth: int) -> Cut:
@@ -113,8 +125,8 @@ def _body(places: Sequence[Place]) -> bytes:
     return b'{"docs":[%b]}' % documents
 
 
-def _checked(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """Return the documents of an answer; an index that is not there has none."""
+def _check(answer: Mapping[str, Any], count: int) -> None:
+    """Require an answer for each document; an index that is not there has none."""
     found: list[dict[str, Any]] = answer["docs"]
     for each in found:
         error = each.get("error")
@@ -122,7 +134,6 @@ def _checked(answer: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
             raise StoreUnavailable(f"Elasticsearch can't read {each['_index']}: {error.get('reason')}")
     if len(found) != count:
         raise StoreUnavailable("Elasticsearch answered for other documents than it was asked for")
-    return found
 
 
 def _version(found: Mapping[str, Any]) -> str:

@@ -137,8 +137,8 @@ class Identity:
                 missing[each.index] = (each.event.event_type_id, each.event.event_type_version)
             if _take_note(each, claim, event):
                 unclear.append(each)
-        for name, event_type in missing.items():
-            await self._create(name, event_type, pending, deadline)
+        if missing:
+            await asyncio.gather(*(self._create(*each, pending, deadline) for each in missing.items()))
         if unclear:
             await self._look_into(unclear, deadline)
 
@@ -149,13 +149,16 @@ class Identity:
             async with asyncio.timeout(deadline - time.monotonic()):
                 await self._layout.create(name, event_type)
         except TimeoutError:
-            pass
-        except StoreError as error:
-            for each in pending:
-                if event_type is None or each.index == name:
-                    each.problem = error
-                    if not isinstance(error, Transient):
-                        each.settle(error)
+            error: StoreError = Transient(f"Elasticsearch has not created {name} in time")
+        except StoreError as failure:
+            error = failure
+        else:
+            return
+        for each in pending:
+            if event_type is None or each.index == name:
+                each.problem = error
+                if not isinstance(error, Transient):
+                    each.settle(error)
 
     async def _look_into(self, unclear: Sequence[Pending], deadline: float) -> None:
         try:

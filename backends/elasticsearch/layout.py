@@ -117,15 +117,16 @@ class Layout:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def restore_aliases(self) -> bool:
-        """Give all indices their aliases again; tell whether there are any events."""
+        """Give all indices the aliases that they lack; tell whether there are any events."""
         answer = await self._ask("GET", f"/{self.events}-*/_alias?expand_wildcards=open")
         if not answer.ok:
             raise answer.problem()
-        names = [name for name in answer.value() if _NUMBER.search(name)]
-        own = [name for name in names if self._is_of_events(name) or self.without_number(name) == self.claims]
-        for name in own:
-            await self._add_aliases(name)
+        own = {name: set(found["aliases"]) for name, found in answer.value().items() if self._is_own(name)}
+        await self._add_aliases(own)
         return any(map(self._is_of_events, own))
+
+    def _is_own(self, name: str) -> bool:
+        return self._is_of_events(name) or (self.without_number(name) == self.claims != name)
 
     def _is_of_events(self, name: str) -> bool:
         return re.fullmatch(rf"{re.escape(self.events)}-[a-z][a-z0-9_]*-[0-9]+-[0-9]{{6}}", name) is not None
@@ -155,16 +156,23 @@ class Layout:
             return
         if answer.reason()[0] != "resource_already_exists_exception":
             raise answer.problem()
-        if (await self._ask("GET", f"/_alias/{name}")).status == 404:  # noqa: PLR2004
-            await self._add_aliases(f"{name}{_GENERATION}")
-
-    async def _add_aliases(self, index: str) -> None:
-        name = self.without_number(index)
-        wanted = self._aliases(name, is_of_events=name != self.claims)
-        actions = [{"add": {"index": index, "alias": alias, **how}} for alias, how in wanted.items()]
-        answer = await self._ask("POST", "/_aliases", {"actions": actions})
+        answer = await self._ask("GET", f"/{name}{_GENERATION}/_alias")
         if not answer.ok:
             raise answer.problem()
+        await self._add_aliases({index: set(found["aliases"]) for index, found in answer.value().items()})
+
+    async def _add_aliases(self, present: Mapping[str, set[str]]) -> None:
+        """Give indices the aliases that they don't have."""
+        actions = []
+        for index, aliases in present.items():
+            name = self.without_number(index)
+            for alias, how in self._aliases(name, is_of_events=name != self.claims).items():
+                if alias not in aliases:
+                    actions.append({"add": {"index": index, "alias": alias, **how}})
+        if actions:
+            answer = await self._ask("POST", "/_aliases", {"actions": actions})
+            if not answer.ok:
+                raise answer.problem()
 
     def _aliases(self, name: str, *, is_of_events: bool) -> dict[str, dict[str, Any]]:
         aliases: dict[str, dict[str, Any]] = {name: {}}

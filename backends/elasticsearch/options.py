@@ -36,7 +36,7 @@ class Options:
     password: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     ca: Path | None = None
-    """Certificates (PEM) that the servers' are signed with; None trusts those of the ``certifi`` package."""
+    """Certificates (PEM) that the servers' are signed with; None trusts those of the system."""
     shards: int = 1
     """Primary shards of each event type's index; takes effect when an index is created."""
     replicas: int | None = None

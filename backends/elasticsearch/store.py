@@ -49,7 +49,7 @@ class ElasticsearchStore(EventStore):
         self._connection = connection = Connection(options, self._counts)
         self.layout = layout = Layout(connection, options)
         self._bulk = Bulk(connection, options, self._counts)
-        documents = Documents(connection, layout.claims)
+        documents = Documents(connection, layout)
         identity = Identity(self._bulk, documents, layout, self._counts, patience)
         self._admission = Admission(BulkQueue(options, identity.settle), options)
         events = Refresher(lambda: self._refresh(layout.events))
@@ -105,10 +105,8 @@ class ElasticsearchStore(EventStore):
         deadline = self._deadline()
         names = [self.layout.claims, *self.layout.known()]
         for _ in range(2):
-            async with self._bulk.call(deadline):
-                units = [b'{"delete":{"_index":"%b","_id":"ping"}}\n' % name.encode() for name in names]
-                answers = await self._bulk.send(units, 1, deadline=deadline)
-            items = [item for (item,) in answers]
+            units = [b'{"delete":{"_index":"%b","_id":"ping"}}\n' % name.encode() for name in names]
+            items = [item for (item,) in await self._bulk.send_again(units, 1, deadline=deadline)]
             if any(item.kind == "index_not_found_exception" for item in items) and not self._read_only:
                 await self.layout.prepare({})
                 continue

@@ -58,6 +58,15 @@ class Claims:
     def __init__(self) -> None:
         self._claims: dict[str, Claim] = {}
 
+    def is_taken(self, uuid: str) -> bool:
+        """Tell whether somebody has this uuid in hand."""
+        return uuid in self._claims
+
+    def take_one(self, uuid: str) -> Claim:
+        """Claim a uuid that is not taken."""
+        claim = self._claims[uuid] = Claim(self._claims, (uuid,))
+        return claim
+
     def take(self, events: Sequence[Event], numbers: Sequence[int]) -> tuple[Claim, Sequence[int], dict[int, Claim]]:
         """Claim the uuids of events.
 

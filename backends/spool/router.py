@@ -46,23 +46,63 @@ class Router:
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Store or keep events; see ``EventStore.put``."""
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        outcomes: list[Outcome] = [_UNAVAILABLE] * len(events)
         self._puts += 1
         try:
-            error = await self._put(events, outcomes, deadline)
+            if len(events) == 1 and self._is_new(events[0].uuid):
+                # Nearly every put is one new event: it needs nothing of what follows.
+                if self._backend.is_up:
+                    return await self._send_one(events)
+                return await self._spool_one(events)
+            return await self._put_all(events, range(len(events)))
         finally:
             self._puts -= 1
             if not self._puts:
                 self._idle.set()
+
+    def _is_new(self, uuid: str) -> bool:
+        """Tell whether nothing is known of a uuid here; there is no await between this and what follows from it."""
+        return not self._claims.is_taken(uuid) and not self._backlog.may_know(uuid)
+
+    async def _send_one(self, events: Sequence[Event]) -> list[Outcome]:
+        claim = self._claims.take_one(events[0].uuid)
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        outcomes = [_UNAVAILABLE]
+        try:
+            await self._send(events, (0,), outcomes)
+            error = None
+            if outcomes[0].status is Status.UNAVAILABLE:
+                error = await self._spool(events, (0,), outcomes, deadline)
+        finally:
+            claim.release()
+        if error is not None:
+            self.refused += 1
+            raise error
+        return outcomes
+
+    async def _spool_one(self, events: Sequence[Event]) -> list[Outcome]:
+        try:
+            outcomes = await self._backlog.put(events)
+        except StoreError:
+            self.refused += 1
+            raise
+        self.spooled += outcomes[0].status is Status.SPOOLED
+        if self._backend.is_up:
+            self._wake()
+        return outcomes
+
+    async def _put_all(self, events: Sequence[Event], undecided: Sequence[int]) -> list[Outcome]:
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        outcomes: list[Outcome] = [_UNAVAILABLE] * len(events)
+        error = await self._decide_all(events, undecided, outcomes, deadline)
         if error is not None:
             self.refused += outcomes.count(_UNAVAILABLE)
             if not any(outcome.status in _ACKNOWLEDGED for outcome in outcomes):
                 raise error
         return outcomes
 
-    async def _put(self, events: Sequence[Event], outcomes: list[Outcome], deadline: float) -> StoreError | None:
-        undecided: Sequence[int] = range(len(events))
+    async def _decide_all(
+        self, events: Sequence[Event], undecided: Sequence[int], outcomes: list[Outcome], deadline: float
+    ) -> StoreError | None:
         failure: StoreError | None = None
         while undecided:
             claim, mine, others = self._claims.take(events, undecided)

@@ -24,9 +24,12 @@ _COMMANDS: Final = {
     "events": _Command("eventserver.cli.events:events", "Look up stored events."),
     "export": _Command("eventserver.cli.export:export", "Write events as NDJSON."),
     "import": _Command("eventserver.cli.importing:import_events", "Take over the predecessor's events."),
+    "copy": _Command("eventserver.cli.copying:copy", "Copy all events from one store to another."),
+    "compare": _Command("eventserver.cli.comparing:compare", "Compare the events of two stores."),
     "quarantine": _Command("eventserver.cli.quarantine:quarantine", "See and replay what was refused."),
     "spool": _Command("eventserver.cli.spool:spool", "See, check and drain what waits for the store."),
     "schemas": _Command("eventserver.cli.schemas:schemas", "Check schemas and their compatibility."),
+    "simulate": _Command("eventserver.cli.simulating:simulate", "Send believable traffic to a server."),
     "verify": _Command("eventserver.cli.verify:verify", "Check that what is stored is whole."),
     "config": _Command("eventserver.cli.config:config", "Show the settings in force."),
 }

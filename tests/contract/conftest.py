@@ -7,7 +7,7 @@ import pytest
 from backends.base import EventStore
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import FaultyProxy
-from support.stores import STORES, StoreUnderTest
+from support.stores import STORES, ElasticsearchUnderTest, StoreUnderTest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,24 +24,29 @@ def elasticsearch_proxy(elasticsearch: Elasticsearch) -> Iterator[FaultyProxy]:
     """Return the way to the real Elasticsearch that fails when it is told to."""
     with FaultyProxy(elasticsearch.url) as proxy:
         yield proxy
+    elasticsearch.remove(ElasticsearchUnderTest.run)
 
 
 @pytest.fixture(params=sorted(STORES))
 def new_place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], StoreUnderTest]]:
-    """Make a new, empty place for events."""
+    """Make a new, empty place for events; the one before is not needed any more."""
     kind = STORES[request.param]
     server = tuple(map(request.getfixturevalue, kind.server))
     places: list[StoreUnderTest] = []
 
     def make() -> StoreUnderTest:
+        remove()
         places.append(kind(tmp_path_factory.mktemp("root"), server))
         return places[-1]
 
+    def remove() -> None:
+        while places:
+            places.pop().remove()
+
     yield make
-    for place in places:
-        place.remove()
+    remove()
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ class Rule:
     body: Any = None
     times: int | None = None
     """How often; None is until it is mended."""
+    product: str = "Elasticsearch"
+    """What the given answer says that it comes from."""
     least_bytes: int = 0
     """Smaller requests do not fail."""
 
@@ -86,6 +88,7 @@ class FaultyProxy:
         self._rule: Rule | None = None
         self._refuses = False
         self._writers: set[asyncio.StreamWriter] = set()
+        self._hanging: list[asyncio.Future[None]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="faulty-proxy", daemon=True)
 
@@ -118,6 +121,19 @@ class FaultyProxy:
         self._refuses = False
         self._rule = None
         self.requests.clear()
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._let_go)
+
+    def _let_go(self) -> None:
+        for each in self._hanging:
+            if not each.done():
+                each.set_exception(ConnectionResetError())
+        self._hanging.clear()
+
+    async def _hang(self) -> None:
+        hanging = self._loop.create_future()
+        self._hanging.append(hanging)
+        await hanging
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=1 << 20, ssl=self._tls)
@@ -162,18 +178,18 @@ class FaultyProxy:
         self.requests.append(request)
         rule = self._rule if self._rule and self._rule.applies(request) else None
         if rule is not None and rule.fault is Fault.ANSWER:
-            writer.write(_answer(rule.status, rule.body))
+            writer.write(_answer(rule))
             await writer.drain()
             return
         if rule is not None and rule.fault is Fault.LOSE:
-            await asyncio.Event().wait()
+            await self._hang()
         far.write(request.text)
         await far.drain()
         answer = await _read_answer(far_reader)
         if rule is not None and rule.fault is Fault.CUT:
             raise ConnectionResetError
         if rule is not None:
-            await asyncio.Event().wait()
+            await self._hang()
         writer.write(answer)
         await writer.drain()
 
@@ -204,9 +220,9 @@ async def _read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
             return b"".join(chunks)
 
 
-def _answer(status: int, body: Any) -> bytes:
-    text = json.dumps(body if body is not None else {"error": {"type": "injected", "reason": "by the test"}}).encode()
+def _answer(rule: Rule) -> bytes:
+    text = json.dumps(rule.body if rule.body is not None else {"error": {"type": "injected", "reason": "by the test"}})
     return (
-        b"HTTP/1.1 %d Injected\r\ncontent-type: application/json\r\nx-elastic-product: Elasticsearch\r\n"
-        b"content-length: %d\r\n\r\n%b" % (status, len(text), text)
-    )
+        f"HTTP/1.1 {rule.status} Injected\r\ncontent-type: application/json\r\nx-elastic-product: {rule.product}\r\n"
+        f"content-length: {len(text)}\r\n\r\n{text}"
+    ).encode()

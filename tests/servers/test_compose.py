@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -94,6 +95,14 @@ def test_the_event_server_is_set_up_as_it_wants(monkeypatch: pytest.MonkeyPatch)
     folder = SERVICES["eventserver"]["volumes"][0].partition(":")[2]
     assert f"SMRTFLOW_EVENT_ROOT_DIR={folder} " in (PROJECT / "Dockerfile").read_text()
     assert f"VOLUME {folder}\n" in (PROJECT / "Dockerfile").read_text()
+
+
+def test_the_image_has_the_drivers_of_all_stores() -> None:
+    """Each store's driver is an extra of the package."""
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    installed = re.search(r'dist/\*\.whl\)\[([\w,]+)\]"', (PROJECT / "Dockerfile").read_text())
+    assert installed is not None
+    assert set(installed[1].split(",")) == set(extras)
 
 
 def test_the_event_server_starts_while_its_store_is_away() -> None:

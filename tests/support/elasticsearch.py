@@ -1,5 +1,7 @@
 """What the tests of the Elasticsearch store share."""
 
+import json
+import urllib.request
 from typing import Any, Final, Protocol
 
 from backends.elasticsearch import ElasticsearchStore
@@ -11,6 +13,26 @@ EVENT_TYPES: Final[dict[tuple[str, int], dict[str, Any]]] = {
     (FIRST, 1): {"type": "object", "properties": {"n": {"type": "integer"}, "open": {"type": "object"}}},
     (OTHER, 1): {"type": "object", "properties": {"n": {"type": "integer"}}},
 }
+
+
+def send(url: str, method: str, path: str, body: bytes) -> Any:
+    """Send bytes as they are, and return the decoded answer."""
+    headers = {"Content-Type": "application/x-ndjson" if path.endswith("_bulk") else "application/json"}
+    request = urllib.request.Request(url + path, data=body, headers=headers, method=method)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def wipe(url: str, prefix: str) -> bool:
+    """Delete all events and claims of a store, and leave its indices; tell whether that was all."""
+    names = f"{prefix},{prefix}-claims"
+    send(url, "POST", f"/{names}/_refresh?ignore_unavailable=true", b"")
+    search = f"/{names}/_search?ignore_unavailable=true&size=1000&_source=false&filter_path=hits.hits"
+    hits = send(url, "GET", search, b"{}").get("hits", {}).get("hits", [])
+    lines = [json.dumps({"delete": {"_index": hit["_index"], "_id": hit["_id"]}}) for hit in hits]
+    if lines:
+        send(url, "POST", "/_bulk", ("\n".join(lines) + "\n").encode())
+    return len(hits) < 1000
 
 
 class MakeStore(Protocol):

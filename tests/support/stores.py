@@ -20,6 +20,7 @@ from backends.memory import MemoryStore
 from backends.spool import Backoff, Sizes, Spool
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
+from support.elasticsearch import wipe
 from support.faulty_disk import READS, WRITES, FaultyDisk
 
 
@@ -141,7 +142,7 @@ class FilesystemUnderTest(StoreUnderTest):
 class SpoolUnderTest(StoreUnderTest):
     """A spool around a dictionary. Nothing is refused before both have failed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs none
         self._backend = MemoryUnderTest(directory)
         self._root = directory
         self._disk = FaultyDisk()
@@ -178,16 +179,22 @@ async def _no_conflict(event: Event) -> None:
 
 
 class ElasticsearchUnderTest(StoreUnderTest):
-    """Indices of a prefix of their own on a real server, behind a proxy that fails."""
+    """Indices of a prefix of their own on a real server, behind a proxy that fails.
+
+    Creating an index takes longer than most tests do, so one that is not needed any more is wiped and taken again.
+    """
 
     server = ("elasticsearch", "elasticsearch_proxy")
+    run = f"contract-{uuid4().hex[:8]}"
+    """What all prefixes of a run begin with."""
+    _wiped: ClassVar[list[str]] = []
 
     def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs no directory
         self._server: Elasticsearch
         self._proxy: FaultyProxy
         self._server, self._proxy = server
         self._proxy.mend()
-        self._prefix = f"contract-{uuid4().hex[:12]}"
+        self._prefix = self._wiped.pop() if self._wiped else f"{self.run}-{uuid4().hex[:8]}"
         self._is_full = False
 
     def make(self) -> EventStore:
@@ -215,8 +222,12 @@ class ElasticsearchUnderTest(StoreUnderTest):
             self._block()
 
     def remove(self) -> None:
-        """Remove the indices."""
-        self._server.remove(self._prefix)
+        """Wipe the indices."""
+        self.mend()
+        if wipe(self._proxy.url, self._prefix):
+            self._wiped.append(self._prefix)
+        else:
+            self._server.remove(self._prefix)
 
     def _block(self) -> None:
         block = {"index.blocks.read_only_allow_delete": self._is_full or None}
@@ -226,5 +237,6 @@ class ElasticsearchUnderTest(StoreUnderTest):
 STORES: dict[str, type[StoreUnderTest]] = {
     "memory": MemoryUnderTest,
     "filesystem": FilesystemUnderTest,
+    "spool": SpoolUnderTest,
     "elasticsearch": ElasticsearchUnderTest,
 }

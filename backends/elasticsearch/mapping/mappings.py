@@ -1,18 +1,22 @@
 """The mappings of whole indices."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from backends.elasticsearch.mapping.envelope import as_is_fields, envelope_fields
 from backends.elasticsearch.mapping.fields import MAXIMUM_FIELDS, Field, limit_fields, make_field
 from backends.elasticsearch.mapping.reading import read_shape
 from backends.elasticsearch.mapping.shape import both, of_kinds
 
+ROOM_FOR_THE_STORE: Final = 10
+"""Fields that a store may add to any mappings, as its own."""
+
 
 def make_mappings(schema: Mapping[str, Any] | bool) -> Field:  # noqa: FBT001 -- a schema may be one
     """Return the mappings of the index for one version of an event type.
 
-    They depend on what the schema takes, not on the order of its keys, and stay within Elasticsearch's default limits.
+    They depend on what the schema takes, not on the order of its keys, and stay within Elasticsearch's default limits,
+    also when ``ROOM_FOR_THE_STORE`` fields are added.
 
     ============================  ===================================================================================
     In the schema                 The field
@@ -42,7 +46,8 @@ def make_mappings(schema: Mapping[str, Any] | bool) -> Field:  # noqa: FBT001 --
     message = make_field(both(read_shape(schema), of_kinds({"object"})), depth=1)
     if message is not None:
         properties["message"] = message
-        limit_fields(message.get("properties", {}), MAXIMUM_FIELDS - _count(properties, deep=False))
+        room = MAXIMUM_FIELDS - ROOM_FOR_THE_STORE - _count(properties, deep=False)
+        limit_fields(message.get("properties", {}), room)
     return {"dynamic": False, "properties": properties}
 
 

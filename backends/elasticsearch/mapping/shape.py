@@ -52,10 +52,9 @@ def either(one: Shape, other: Shape) -> Shape:
         return ANYTHING
     if not one.kinds or not other.kinds:
         return one if one.kinds else other
-    texts = one.texts | other.texts
     return Shape(
         one.kinds | other.kinds,
-        frozenset({FREE}) if FREE in texts else texts,
+        one.texts | other.texts,
         min(one.low, other.low),
         max(one.high, other.high),
         {name: either(member(one, name), member(other, name)) for name in _names(one, other)},
@@ -157,9 +156,8 @@ def _optional(shape: Shape) -> Shape | None:
     return None if shape is ANYTHING else shape
 
 
-def _names(one: Shape, other: Shape) -> list[str]:
-    """Return all names, in an order that does not depend on the order within a schema."""
-    return sorted({*one.members, *other.members})
+def _names(one: Shape, other: Shape) -> set[str]:
+    return {*one.members, *other.members}
 
 
 def _common_texts(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """Identity where two servers write, and where one died in the middle."""
 
 import asyncio
-import urllib.request
 from collections import Counter
 
 import pytest
@@ -12,7 +11,7 @@ from backends.elasticsearch.claims import Claims
 from backends.errors import StoreUnavailable
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import Fault, FaultyProxy, Rule
-from support.elasticsearch import EVENT_TYPES, FIRST, OTHER, MakeStore, counted
+from support.elasticsearch import EVENT_TYPES, FIRST, OTHER, MakeStore, counted, send
 from support.events import as_sent, make_event, new_uuid, records_of
 from support.paging import find_all, tail_all
 
@@ -33,10 +32,7 @@ class Raw:
     def create(self, event: Event) -> None:
         """Create an event without a claim."""
         path = f"/{self._prefix}-{event.event_type_id}-1/_create/{event.uuid}"
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self._url + path, data=event.record, headers=headers, method="PUT")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert answer.status == 201
+        assert send(self._url, "PUT", path, event.record)["result"] == "created"
 
     def claimed(self, uuid: str) -> str:
         """Return the type whose index is claimed."""

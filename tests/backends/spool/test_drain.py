@@ -232,3 +232,39 @@ async def test_lists_are_whole_at_every_moment_of_the_drain(tmp_path: Path) -> N
                 found = await find_all(spool, query)
                 assert sorted(found) == sorted(records_of(events))
         assert len(moments) > 3, "the drain was too quick for this test to say anything"
+
+
+async def test_what_is_drained_does_not_wait_any_more(tmp_path: Path) -> None:
+    """While the backend is away again nothing is known of it: the same is spooled, and other content found too late."""
+    quarantine = Quarantine()
+    async with opened(store := WaywardStore(), tmp_path, on_conflict=quarantine.keep) as spool:
+        await fill(spool, store, events := some(3))
+        store.mend()
+        await until_empty(spool)
+        store.error = AWAY
+        other = make_event(events[1].uuid, message="other")
+        assert await spool.put([other]) == [SPOOLED]
+        assert await spool.put([events[0], other]) == [SPOOLED, Outcome(Status.DUPLICATE, other.record)]
+        assert await spool.get(other.uuid) == other.record
+        with pytest.raises(StoreUnavailable):
+            await spool.get(events[2].uuid)
+        store.mend()
+        await until_empty(spool)
+        assert quarantine.events == [other]
+        assert await spool.get(other.uuid) == events[1].record
+    assert store.all_records() == records_of(events)
+
+
+async def test_a_file_stays_while_somebody_reads_it(tmp_path: Path) -> None:
+    """It is drained meanwhile, and given back afterwards."""
+    async with opened(store := WaywardStore(), tmp_path) as spool:
+        await fill(spool, store, events := [make_event() for _ in range(60)])
+        uuid = events[0].uuid
+        places = spool._backlog.find_places([uuid])[uuid]
+        with spool._backlog.pinned():
+            store.mend()
+            await until_empty(spool)
+            assert await spool._backlog.first(uuid, places) == events[0].record
+            assert len(files(tmp_path, "*.ndjson")) > 5
+        await spool._backlog.tidy()
+        assert len(files(tmp_path, "*.ndjson")) == 1

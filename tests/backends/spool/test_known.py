@@ -75,6 +75,7 @@ async def test_reads_while_the_backend_is_away(tmp_path: Path) -> None:
             await spool.find(Query(), limit=10, max_bytes=NO_LIMIT)
         with pytest.raises(StoreUnavailable):
             await tail_all(spool)
+        assert not {"get", "find", "tail"} & set(store.calls), "a backend that is away is not asked"
 
 
 async def test_a_full_backend_is_read_on(tmp_path: Path) -> None:

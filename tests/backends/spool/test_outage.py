@@ -163,3 +163,22 @@ async def test_closing_does_not_wait_for_a_backend_that_hangs(tmp_path: Path) ->
     await spool.__aexit__(None, None, None)
     assert time.monotonic() - started < 2
     assert await asyncio.gather(*tasks) == [[SPOOLED]] * 10
+
+
+async def test_a_failure_that_comes_late_is_no_new_outage(tmp_path: Path) -> None:
+    """A put gives up that began before the backend was away and back: the event is spooled, the backend stays up."""
+    async with opened(store := WaywardStore(), tmp_path, timeout=1.0) as spool:
+        store.hangs = True
+        late = asyncio.create_task(spool.put([make_event()]))
+        await asyncio.sleep(0)
+        store.hangs = False
+        store.error = AWAY
+        await spool.put([make_event()])
+        store.error = None
+        await spool.ping()
+        await until_empty(spool)
+        assert figure(spool, "outages_total") == 1
+        assert await late == [SPOOLED]
+        assert figure(spool, "outages_total") == 1
+        await until_empty(spool)
+        assert len(store.all_records()) == 2
