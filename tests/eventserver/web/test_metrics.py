@@ -1,12 +1,15 @@
 """``GET /metrics``."""
 
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from eventserver.app import make_app
+from eventserver.config import Settings
 from eventserver.web.keys import COUNTERS
 from support.live_server import EVENT
 
@@ -62,9 +65,17 @@ async def test_histograms_are_cumulative(client: TestClient, app: web.Applicatio
     assert samples["eventserver_store_seconds_bucket['+Inf']"] == samples["eventserver_store_seconds_count[]"] == 4
 
 
-async def test_reference(client: TestClient) -> None:
-    """Each metric of ours is described in the reference, and each that is described is there."""
-    text = await (await client.get("/metrics")).text()
-    there = {match[1] for match in re.finditer(r"# TYPE (eventserver_\w+)", text)}
+async def test_reference(
+    client: TestClient,
+    aiohttp_client: Callable[[web.Application], Awaitable[TestClient]],
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """Each metric of ours is described in the reference, and each that is described is there, whatever the store."""
+    elsewhere = {"event_store": "elasticsearch://127.0.0.1:1/nowhere", "event_root_dir": tmp_path / "elsewhere"}
+    there: set[str] = set()
+    for each in (client, await aiohttp_client(make_app(settings.model_copy(update=elsewhere)))):
+        text = await (await each.get("/metrics")).text()
+        there |= {match[1] for match in re.finditer(r"# TYPE (eventserver_\w+)", text)}
     described = set(re.findall(r"^\| `(eventserver_\w+)", REFERENCE.read_text(), re.MULTILINE))
     assert there == described
