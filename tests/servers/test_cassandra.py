@@ -9,6 +9,8 @@ from servers.cassandra import Cassandra
 from servers.cql import Refused
 from servers.errors import NoServer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(cassandra: Cassandra, keyspace: str) -> str:

@@ -8,6 +8,8 @@ from servers import elasticsearch as module
 from servers.elasticsearch import Elasticsearch
 from servers.errors import NoServer
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_document_that_was_written_is_read_back(elasticsearch: Elasticsearch, prefix: str) -> None:
     """It is a real one."""

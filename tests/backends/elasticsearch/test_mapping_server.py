@@ -17,6 +17,8 @@ from support.mapped_index import NUMBERS, MappedIndex, put_one, record
 from support.mapped_values import queries
 from support.valid_instances import valid_instances
 
+pytestmark = pytest.mark.slow
+
 
 def expect_found(index: MappedIndex, mappings: dict[str, Any], messages: Sequence[Any]) -> None:
     """Index events with these messages; all of them are taken, and found by each of their indexed fields."""

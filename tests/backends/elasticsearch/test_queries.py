@@ -24,6 +24,8 @@ from eventserver.schemas import SchemaRegistry
 from eventserver.simulation import Simulation
 from servers.elasticsearch import Elasticsearch
 
+pytestmark = pytest.mark.slow
+
 PAGE: Final = (Path(__file__).parents[3] / "docs/how-to/query-elasticsearch.md").read_text()
 QUERY: Final = re.compile(r"^## (.+)\n(?:(?!## ).*\n)*?```sh\n(curl (?:(?!```).*\n)+)```$", re.MULTILINE)
 QUERIES: Final = {title: query for title, query in QUERY.findall(PAGE) if "localhost:9200" in query}
