@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from backends import hide_secrets
 from eventserver.app import make_app
 from eventserver.config import Settings
 from eventserver.web.connection import Connection
@@ -170,7 +171,7 @@ def _announce(settings: Settings, app: web.Application) -> None:
     _log.info(
         "serving",
         url=f"http://{settings.server_host}:{settings.server_port}",
-        store=settings.event_store,
+        store=hide_secrets(settings.event_store),
         root=str(settings.event_root_dir.resolve()),
         schemas=len(app[REGISTRY].validators),
     )

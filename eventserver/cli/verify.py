@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from backends import open_store
+from backends import hide_secrets, open_store
 from backends.base import Position, Query
 from backends.errors import StoreUnavailable
 from backends.filesystem import FilesystemStore
@@ -112,7 +112,7 @@ async def _verify(settings: Settings) -> Verification:
     check = Verification()
     store = open_store(settings.event_store, root=settings.event_root_dir, read_only=True)
     if not isinstance(store, FilesystemStore):
-        msg = f"only the filesystem store can be verified, not {settings.event_store}"
+        msg = f"only the filesystem store can be verified, not {hide_secrets(settings.event_store)}"
         raise AskedWrongly(msg)
     if not (store.root / "events").is_dir():
         msg = f"{store.root} is no data directory: there is no {store.root / 'events'}"
