@@ -23,6 +23,13 @@ def spool_directory(settings: Settings) -> Path:
     return settings.event_root_dir / "spool"
 
 
+def tells_of_spool(settings: Settings) -> str | None:
+    """Return what whoever reads the store itself should know: None, or that what waits in the spool is not in it."""
+    if is_empty(spool_directory(settings)):
+        return None
+    return "Events wait in the spool, and are not among these; see `eventserver spool status`."
+
+
 async def make_store(
     settings: Settings, *, schemas: Mapping[tuple[str, int], Mapping[str, Any]], quarantine: Quarantine
 ) -> EventStore:

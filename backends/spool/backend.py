@@ -12,7 +12,9 @@ from typing import Any, Final, TypeVar
 
 from backends.base import Event, EventStore, Outcome
 from backends.errors import StorageFull, StoreError, StoreUnavailable
+from backends.spool.deadlines import Deadlines
 
+_SEND_SHARE: Final = 0.6
 _LOGGER: Final = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
@@ -40,6 +42,7 @@ class Backend:
         self.failures = 0
         """How often it went away."""
         self._timeout = timeout
+        self._deadlines = Deadlines(timeout * _SEND_SHARE)
         self._wake = wake
         self._is_open = False
         self._schemas = schemas
@@ -104,8 +107,8 @@ class Backend:
         except (StoreUnavailable, StorageFull) as error:
             self._fail_since(changes, error)
 
-    async def put(self, events: Sequence[Event], *, seconds: float) -> list[Outcome]:
-        """Hand events over.
+    async def put(self, events: Sequence[Event]) -> list[Outcome]:
+        """Hand over events for which somebody waits: it has six tenths of the time limit.
 
         Raises:
             StorageFull, StoreUnavailable: it is not up any more; some of the events may have been stored all the same.
@@ -113,7 +116,19 @@ class Backend:
         """
         changes = self._changes
         try:
-            return await self.within(seconds, self.store.put(events))
+            return await self._deadlines.within(self.store.put(events))
+        except TimeoutError:
+            error: StoreError = StoreUnavailable("the event store has not answered in time")
+        except (StorageFull, StoreUnavailable) as failure:
+            error = failure
+        self._fail_since(changes, error)
+        raise error
+
+    async def put_bulk(self, events: Sequence[Event]) -> list[Outcome]:
+        """Hand over events for which nobody waits: it has twice the time limit; else as ``put``."""
+        changes = self._changes
+        try:
+            return await self.within(self._timeout * 2, self.store.put(events))
         except (StorageFull, StoreUnavailable) as error:
             self._fail_since(changes, error)
             raise
@@ -137,8 +152,11 @@ class Backend:
 
     def fail(self, error: StoreError) -> None:
         """Let it be away, for this reason."""
-        was_well, self.problem = self.problem is None, error
-        if was_well:
+        before, self.problem = self.problem, error
+        if before is not None:
+            if str(before) != str(error):
+                _LOGGER.warning("the event store is still away: %s", error)
+        else:
             self._changes += 1
             self.failures += 1
             self.is_up = False

@@ -94,10 +94,12 @@ class Drain:
         self._read_ahead(bulk.end)
         started = time.monotonic()
         try:
-            outcomes = await self._backend.put(bulk.events, seconds=self._timeout * 2) if bulk.events else []
+            outcomes = await self._backend.put_bulk(bulk.events) if bulk.events else []
         except Exception:
             quickly = time.monotonic() - started < self._timeout / 2
             self._refusals = self._refusals + 1 if self._size == 1 and quickly else 0
+            if self._refusals == _REFUSALS:
+                _LOGGER.exception("the event store can't take event %s, so the drain waits", bulk.events[0].uuid)
             self._size = max(1, self._size // 2)
             await self.forget()
             raise

@@ -10,7 +10,6 @@ from backends.spool.backend import Backend
 from backends.spool.backlog import Backlog
 from backends.spool.claims import Claims
 
-_SEND_SHARE: Final = 0.6
 _ACKNOWLEDGED: Final = frozenset({Status.STORED, Status.SPOOLED})
 _UNAVAILABLE: Final = Outcome(Status.UNAVAILABLE)
 
@@ -21,7 +20,7 @@ class Router:
     Args:
         backend: gets what it can take.
         backlog: gets what the backend can't take.
-        timeout: seconds for a put: six tenths are the backend's.
+        timeout: seconds for a put.
         wake: called when something waits.
 
     """
@@ -32,7 +31,6 @@ class Router:
         self._backend = backend
         self._backlog = backlog
         self._timeout = timeout
-        self._send_seconds = timeout * _SEND_SHARE
         self._wake = wake
         self._claims = Claims()
         self._puts = 0
@@ -66,10 +64,12 @@ class Router:
     async def _send_one(self, events: Sequence[Event]) -> list[Outcome]:
         claim = self._claims.take_one(events[0].uuid)
         deadline = asyncio.get_running_loop().time() + self._timeout
-        outcomes = [_UNAVAILABLE]
+        error: StoreError | None = None
         try:
-            await self._send(events, (0,), outcomes)
-            error = None
+            try:
+                outcomes = await self._backend.put(events)
+            except (StorageFull, StoreUnavailable):
+                outcomes = [_UNAVAILABLE]
             if outcomes[0].status is Status.UNAVAILABLE:
                 error = await self._spool(events, (0,), outcomes, deadline)
         finally:
@@ -160,7 +160,7 @@ class Router:
         if not numbers:
             return
         try:
-            answers = await self._backend.put([events[number] for number in numbers], seconds=self._send_seconds)
+            answers = await self._backend.put([events[number] for number in numbers])
         except (StorageFull, StoreUnavailable):
             return
         for number, outcome in zip(numbers, answers, strict=True):

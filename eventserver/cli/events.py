@@ -10,6 +10,7 @@ from backends.record import original_of, read_event
 from eventserver.cli.filters import UuidType, with_filters
 from eventserver.cli.invocation import CommandFailed, with_settings
 from eventserver.config import Settings
+from eventserver.storage import tells_of_spool
 
 _PAGE_BYTES = 4 * 1024 * 1024
 
@@ -31,6 +32,8 @@ def get_event(settings: Settings, uuid: str, *, record: bool) -> None:
     found = asyncio.run(_get(settings, uuid))
     if found is None:
         msg = f"there is no event {uuid}"
+        if note := tells_of_spool(settings):
+            msg = f"{msg}. {note}"
         raise CommandFailed(msg)
     click.echo(found if record else original_of(found))
 
@@ -50,6 +53,8 @@ def list_events(settings: Settings, query: Query, *, limit: int) -> None:
         click.echo(f"{event.at}  {event.uuid}  {event.event_type_id}/{event.event_type_version}  {event.smrtlink_id}")
     if more:
         click.echo(f"There are more than {limit}; --limit shows more of them.", err=True)
+    if note := tells_of_spool(settings):
+        click.echo(note, err=True)
 
 
 async def _get(settings: Settings, uuid: str) -> bytes | None:

@@ -17,6 +17,7 @@ from eventserver.cli.filters import with_filters
 from eventserver.cli.invocation import CommandFailed, with_settings
 from eventserver.cli.terminal import progress_bar
 from eventserver.config import Settings
+from eventserver.storage import tells_of_spool
 
 _PAGE_EVENTS = 1000
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -42,6 +43,8 @@ def export(settings: Settings, query: Query, output: Path | None, *, records: bo
         count = asyncio.run(_export(settings, query, file, records=records))
     if output is not None:
         click.echo(f"{count} events written to {output}", err=True)
+    if note := tells_of_spool(settings):
+        click.echo(note, err=True)
 
 
 async def _export(settings: Settings, query: Query, file: BinaryIO, *, records: bool) -> int:

@@ -100,6 +100,11 @@ class SpoolModel:
             assert len(set(uuids)) == len(uuids), "a list shows an event twice"
             assert set(uuids) >= set(self.acknowledged), "a list is not whole"
 
+    async def hurry(self) -> None:
+        """Let the backend be looked after now."""
+        with suppress(StoreError):
+            await self.spool.ping()
+
     async def drain(self) -> None:
         """Let all be well; then what was acknowledged is in the backend, or in quarantine."""
         self.store.mend()

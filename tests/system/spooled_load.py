@@ -3,12 +3,15 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 
+from tests.system.server_process import ServerProcess
+from tests.system.wire import get
 from tests.system.workload import GONE, Ledger, make_event
 
 TAKEN = {"stored", "spooled"}
@@ -36,17 +39,17 @@ class SpooledLoad:
         """Let each sender finish what it has begun."""
         self._stopping = True
 
-    async def run(self, senders: int = 16, *, batches: bool = True) -> None:
-        """Send until stopped, or until the server is gone."""
+    async def run(self, senders: int = 16, *, batches: bool = True, pause: float = 0.0) -> None:
+        """Send until stopped, or until the server is gone; each sender pauses about so many seconds between events."""
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-            await asyncio.gather(*(self._send(session, batches=batches) for _ in range(senders)))
+            await asyncio.gather(*(self._send(session, batches, pause) for _ in range(senders)))
 
     def slowest(self, status: str, *, since: float = 0.0) -> float:
         """Return the longest single POST with this answer that began after a moment (``time.monotonic``)."""
         return max((took for began, took in self.seconds.get(status, ()) if began >= since), default=0.0)
 
-    async def _send(self, session: aiohttp.ClientSession, *, batches: bool) -> None:
+    async def _send(self, session: aiohttp.ClientSession, batches: bool, pause: float) -> None:  # noqa: FBT001
         while not self._stopping:
             try:
                 if batches and self._random.random() < 0.1:
@@ -55,6 +58,7 @@ class SpooledLoad:
                     await self._single(session)
             except GONE:
                 return
+            await asyncio.sleep(pause * self._random.uniform(0, 2))
 
     async def _single(self, session: aiohttp.ClientSession) -> None:
         uuid, body = make_event(self._random, self.ledger.system)
@@ -96,3 +100,29 @@ class SpooledLoad:
 def new_ledger(random: Random) -> Ledger:
     """Return an empty ledger for a new system."""
     return Ledger(str(UUID(bytes=random.randbytes(16), version=4)))
+
+
+def spool_of(server: ServerProcess) -> dict[str, Any]:
+    """Return what the server tells of its spool."""
+    parts = json.loads(get(server.port, "/health/ready").body)["parts"]
+    value: dict[str, Any] = parts["spool"]
+    return value
+
+
+async def until_drained(server: ServerProcess, seconds: float = 60) -> None:
+    """Wait until nothing is in the spool, and the store is up and has done with what was drained into it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(OSError, KeyError, ValueError):
+            state = await asyncio.to_thread(spool_of, server)
+            if state["events"] == 0 and state["storeIsUp"]:
+                listed = await asyncio.to_thread(get, server.port, "/api/v1/events?limit=1")
+                if listed.status == 200:
+                    return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"it does not drain: {state}\n{server.output()[-2000:]}")
+
+
+def url_of(server: ServerProcess) -> str:
+    """Return the address."""
+    return f"http://127.0.0.1:{server.port}"

@@ -6,17 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from tests.support.remote_store import RemoteProcess
 from tests.support.spool import until
+from tests.system.loop_device import make_image, mounted
 from tests.system.server_process import PROJECT, ServerProcess, clean_environment
-from tests.system.spooled_load import SpooledLoad, new_ledger
+from tests.system.spooled_load import SpooledLoad, new_ledger, until_drained, url_of
 from tests.system.wire import get
 from tests.system.workload import check
 
@@ -43,30 +42,6 @@ def make_server(folder: Path, store: str, **more: str) -> ServerProcess:
     """Return a server, not started."""
     environment = {"SMRTFLOW_EVENT_STORE": store, "SMRTFLOW_EVENT_STORE_TIMEOUT_SECONDS": str(LIMIT_SECONDS), **more}
     return ServerProcess(folder / "root", folder / "server.log", module=(*MODULE, "serve"), **environment)
-
-
-def spool_of(server: ServerProcess) -> dict[str, Any]:
-    """Return what the server tells of its spool."""
-    parts = json.loads(get(server.port, "/health/ready").body)["parts"]
-    value: dict[str, Any] = parts["spool"]
-    return value
-
-
-async def until_drained(server: ServerProcess, seconds: float = 60) -> None:
-    """Wait until nothing is in the spool, and the store is up."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(OSError, KeyError, ValueError):
-            state = await asyncio.to_thread(spool_of, server)
-            if state["events"] == 0 and state["storeIsUp"]:
-                return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it does not drain: {state}\n{server.output()[-2000:]}")
-
-
-def url_of(server: ServerProcess) -> str:
-    """Return the address."""
-    return f"http://127.0.0.1:{server.port}"
 
 
 async def test_a_store_that_hangs_under_load(server: ServerProcess, remote: RemoteProcess, seed: str) -> None:
@@ -184,6 +159,32 @@ async def test_a_full_spool(tmp_path: Path, remote: RemoteProcess, seed: str) ->
         await check(url_of(server), load.ledger)
 
 
+async def test_a_full_disk_under_the_spool(tmp_path: Path, remote: RemoteProcess, seed: str) -> None:
+    """507 while the store is away and the disk is full; with room again it takes events, without a restart."""
+    make_image(tmp_path / "disk.image", 48)
+    with mounted(tmp_path / "disk.image", tmp_path / "disk") as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(16 * 1024 * 1024))
+        with make_server(disk, remote.url) as server:
+            remote.kill()
+            load = SpooledLoad(url_of(server), new_ledger(Random(seed)), seed)
+            running = asyncio.create_task(load.run(4))
+            await until(lambda: bool(load.refused))
+            assert all("storage_full" in text for text in load.refused), load.refused[:3]
+            assert server.probe("/health/ready") == 503
+            await asyncio.to_thread(ballast.unlink)
+            await until(lambda: server.probe("/health/ready") == 200)
+            load.refused.clear()
+            count = len(load.ledger.acknowledged)
+            await until(lambda: len(load.ledger.acknowledged) > count + 50)
+            load.stop()
+            await running
+            await asyncio.to_thread(remote.start)
+            await until_drained(server)
+            await check(url_of(server), load.ledger)
+            assert server.terminate() == 0
+
+
 async def test_another_store_gets_what_waits(tmp_path: Path, remote: RemoteProcess, seed: str) -> None:
     """A switch of the URL with events in the spool drains them there: to another remote one, and to the file store."""
     remote.kill()
@@ -237,6 +238,9 @@ async def test_the_commands(tmp_path: Path, remote: RemoteProcess, seed: str) ->
             assert {json.loads(line)["uuid"] for line in told.stdout.splitlines()} == load.ledger.acknowledged.keys()
             server.kill()
         await asyncio.to_thread(remote.start)
+        told = command(tmp_path, remote.url, "events", "list")
+        assert (told.returncode, told.stdout) == (0, "")
+        assert "Events wait in the spool" in told.stderr
         told = command(tmp_path, remote.url, "spool", "drain")
         assert (told.returncode, told.stdout) == (0, f"{count} events were handed over.\n"), told.stderr
         told = command(tmp_path, remote.url, "spool", "drain")

@@ -15,6 +15,7 @@ from backends.filesystem import FilesystemStore
 from support.events import make_event, new_uuid
 from support.faulty_disk import FaultyDisk
 from support.filesystem import assert_holds, figure, files, opened, remove_index, segments, some
+from support.killed import copy_as_killed
 from support.paging import find_all
 
 # files
@@ -171,7 +172,7 @@ async def test_only_the_tail_is_read_again_after_a_crash(root: Path, tmp_path: P
         async with asyncio.timeout(20):
             while figure(store, "index_memory_rows") > 16:  # noqa: ASYNC110 - a thread writes it; there is no event
                 await asyncio.sleep(0.01)
-        await asyncio.to_thread(shutil.copytree, root, tmp_path / "killed")
+        await asyncio.to_thread(copy_as_killed, root, tmp_path / "killed")
     told: list[int] = []
     async with FilesystemStore(tmp_path / "killed", progress=lambda _, total: told.append(total)) as store:
         await assert_holds(store, events)

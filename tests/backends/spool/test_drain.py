@@ -43,6 +43,7 @@ async def test_only_a_backend_that_stores_is_taken_for_up(tmp_path: Path) -> Non
         store.error = None
         await until(lambda: len(store.puts) > before + 5)
         assert not spool.state().is_up
+        assert figure(spool, "outages_total") == 1
         assert await spool.put([new := make_event()]) == [SPOOLED]
         assert all(new not in put or len(put) > 1 for put in store.puts)
         store.mend()

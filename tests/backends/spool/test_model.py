@@ -69,8 +69,10 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(seed=SEEDS)
     def let_the_backend_refuse_a_part(self, seed: int) -> None:
-        """Let it have no room for some events."""
+        """Let it be there, and have no room for some events; what waits begins to drain."""
+        self.model.store.mend()
         self.model.store.refuses = lambda event: crc32(f"{event.uuid}{seed}".encode()) % 3 == 0
+        self.run(self.model.hurry())
 
     @rule()
     def mend_the_backend(self) -> None:

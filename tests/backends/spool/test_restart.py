@@ -8,8 +8,11 @@ from typing import Any, Self
 import pytest
 
 from backends.base import Outcome, Query, Status
+from backends.disk import Disk
 from backends.errors import DirectoryInUse, StoreError, StoreUnavailable, UnsupportedLayout
+from backends.spool.progress import read_progress
 from support.events import make_event, new_uuid, records_of
+from support.killed import copy_as_killed
 from support.paging import find_all
 from support.spool import SPOOLED, STORED, Quarantine, figure, make_spool, opened, some, until, until_empty
 from support.wayward_store import AWAY, FULL, WaywardStore
@@ -149,7 +152,7 @@ async def test_what_is_drained_is_not_drained_again(tmp_path: Path) -> None:
     async with opened(store, tmp_path / "a", bulk_events=5) as spool:
         await until_empty(spool)
         await until(lambda: b'events\\":0' in (tmp_path / "a" / "progress.json").read_bytes())
-        shutil.copytree(tmp_path / "a", tmp_path / "killed")
+        copy_as_killed(tmp_path / "a", tmp_path / "killed")
     puts = len(store.puts)
     async with opened(store, tmp_path / "killed") as spool:
         assert spool.state().events == 0
@@ -157,6 +160,22 @@ async def test_what_is_drained_is_not_drained_again(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         assert len(store.puts) == puts + 1
     assert store.all_records()[:25] == records
+
+
+async def test_how_many_wait_is_written_down_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the backend is away, so that a start after a kill need not count them all."""
+    monkeypatch.setattr("backends.spool.ledger._UNSAVED_EVENTS", 10)
+    async with opened(store := WaywardStore(), tmp_path) as spool:
+        store.error = AWAY
+        for event in some(30):
+            await spool.put([event])
+
+        def written_down() -> int:
+            progress = read_progress(Disk(), tmp_path)
+            return 0 if progress is None else progress.events
+
+        await until(lambda: written_down() >= 20)
+        assert spool.state().events == 30
 
 
 @pytest.mark.parametrize("bulks", [1, 2, 3])
@@ -169,7 +188,8 @@ async def test_it_goes_on_where_it_was_killed(tmp_path: Path, bulks: int) -> Non
     before = len(store.puts)
     for _ in range(bulks):
         await spool._drain.step()
-    shutil.copytree(tmp_path / "a", tmp_path / "killed")
+    await spool._drain.forget()
+    copy_as_killed(tmp_path / "a", tmp_path / "killed")
     await spool.__aexit__(None, None, None)
     async with opened(store, tmp_path / "killed", bulk_events=5) as spool:
         await until_empty(spool)
