@@ -7,21 +7,17 @@ and calls grow with the load by themselves.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Final, NamedTuple
 
-from backends.base import Event, Outcome
 from backends.elasticsearch.connection import NDJSON, Connection, ConnectionFailed, Pauses, Transient
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.options import Options
-from backends.errors import StoreError, StoreUnavailable
 
 _FILTER: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason"
 _TOO_LARGE: Final = 413
-
-Settled = Outcome | StoreError
 
 
 class Item(NamedTuple):
@@ -33,34 +29,6 @@ class Item(NamedTuple):
 
 
 _DONE: Final = Item(201)
-
-
-class Passenger:
-    """An event on its way, and who waits for it."""
-
-    __slots__ = ("event", "settled")
-
-    def __init__(self, event: Event, settled: "asyncio.Future[Settled]") -> None:
-        self.event = event
-        self.settled = settled
-
-
-class Group:
-    """Events that go together."""
-
-    __slots__ = ("bytes", "deadline", "is_closed", "passengers")
-
-    def __init__(self, deadline: float) -> None:
-        """Begin; ``deadline`` is a moment of ``time.monotonic``."""
-        self.passengers: list[Passenger] = []
-        self.bytes = 0
-        self.deadline = deadline
-        self.is_closed = False
-
-    def close(self) -> list[Passenger]:
-        """Let nobody else join; return who did."""
-        self.is_closed = True
-        return self.passengers
 
 
 class Bulk:
@@ -144,70 +112,6 @@ class Bulk:
         middle = len(units) // 2
         first = await self.send(units[:middle], actions, deadline=deadline)
         return list(chain(first, await self.send(units[middle:], actions, deadline=deadline)))
-
-
-class BulkQueue:
-    """Gathers events into groups.
-
-    Args:
-        options: bounds of a group.
-        settle: settles all passengers of a group; closes it as soon as there is a call for it.
-
-    """
-
-    def __init__(self, options: Options, settle: Callable[[Group], Awaitable[None]]) -> None:
-        self._options = options
-        self._settle = settle
-        self._boarding: Group | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
-
-    def board(self, events: Sequence[Event], deadline: float) -> "list[asyncio.Future[Settled]]":
-        """Send events, in their order; return a future for each that is never an error itself.
-
-        Args:
-            events: together no more than a group takes, or one.
-            deadline: a moment of ``time.monotonic``; then they are settled, whatever happened.
-
-        """
-        size = sum(len(event.record) for event in events)
-        group = self._boarding
-        if (
-            group is None
-            or group.is_closed
-            or len(group.passengers) + len(events) > self._options.bulk_events
-            or group.bytes + size > self._options.bulk_bytes
-        ):
-            group = self._boarding = Group(deadline)
-            task = asyncio.create_task(self._depart(group), name="bulk")
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-        loop = asyncio.get_running_loop()
-        passengers = [Passenger(event, loop.create_future()) for event in events]
-        group.passengers += passengers
-        group.bytes += size
-        return [passenger.settled for passenger in passengers]
-
-    async def finish(self) -> None:
-        """Return when all that was sent is settled."""
-        while self._under_way:
-            await asyncio.wait(self._under_way)
-
-    async def _depart(self, group: Group) -> None:
-        try:
-            await self._settle(group)
-        except StoreError as error:
-            settle_all(group.close(), error)
-        except BaseException as error:
-            # Whoever waits is told, whatever it was that failed.
-            settle_all(group.close(), StoreUnavailable(f"storing failed: {type(error).__name__}"))
-            raise
-
-
-def settle_all(passengers: Sequence[Passenger], outcome: Settled) -> None:
-    """Settle those that are not settled yet."""
-    for passenger in passengers:
-        if not passenger.settled.done():
-            passenger.settled.set_result(outcome)
 
 
 def _read_item(item: dict[str, object]) -> Item:

@@ -22,12 +22,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from backends.base import Outcome, Status
-from backends.elasticsearch.bulk import Bulk, Group, Item
+from backends.boarding import Group, judge
+from backends.elasticsearch.bulk import Bulk, Item
 from backends.elasticsearch.claims import PATIENCE, Claims
 from backends.elasticsearch.connection import ATTEMPTS, ConnectionFailed, Pauses, Transient, problem
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.documents import Document, Documents, Place
-from backends.elasticsearch.judging import judge
 from backends.elasticsearch.layout import Layout
 from backends.elasticsearch.mapping.flattening import SMALL
 from backends.elasticsearch.pending import Pending

@@ -3,7 +3,7 @@
 from math import inf
 
 from backends.base import Event, Outcome
-from backends.elasticsearch.bulk import Passenger, settle_all
+from backends.boarding import Passenger, settle_all
 from backends.elasticsearch.documents import Document
 from backends.elasticsearch.records import as_is
 from backends.errors import StoreError

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Final, Self, cast
 
 from backends.base import Arrival, Event, EventStore, Outcome, Page, Query
-from backends.elasticsearch.admission import Admission
-from backends.elasticsearch.bulk import Bulk, BulkQueue
+from backends.boarding import Admission, Queue
+from backends.elasticsearch.bulk import Bulk
 from backends.elasticsearch.claims import PATIENCE
 from backends.elasticsearch.connection import Connection, problem
 from backends.elasticsearch.counts import Counts
@@ -51,7 +51,8 @@ class ElasticsearchStore(EventStore):
         self._bulk = Bulk(connection, options, self._counts)
         documents = Documents(connection, layout)
         identity = Identity(self._bulk, documents, layout, self._counts, patience)
-        self._admission = Admission(BulkQueue(options, identity.settle), options)
+        queue = Queue(identity.settle, max_events=options.bulk_events, max_bytes=options.bulk_bytes)
+        self._admission = Admission(queue, timeout=options.timeout, backend="Elasticsearch")
         events = Refresher(lambda: self._refresh(layout.events))
         claims = Refresher(lambda: self._refresh(layout.claims))
         self._reading = Reading(connection, documents, layout, events, self._counts)

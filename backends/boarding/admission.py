@@ -1,39 +1,38 @@
-"""Who may put an event in: each uuid goes to Elasticsearch once at a time, and whoever else has it waits."""
+"""Who may put an event in: each uuid goes to the backend once at a time, and whoever else has it waits."""
 
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Final
 
 from backends.base import Event, Outcome, Status
-from backends.elasticsearch.bulk import BulkQueue, Settled
-from backends.elasticsearch.judging import judge
-from backends.elasticsearch.options import Options
+from backends.boarding.judging import judge
+from backends.boarding.queue import Queue, Settled
 from backends.errors import StoreError, StoreUnavailable
 
 _Flight = tuple[Event, "asyncio.Future[Settled]"]
-_LATE: Final = StoreUnavailable("Elasticsearch has not answered in time")
 
 
 class Admission:
     """Lets events in.
 
     Args:
-        queue: takes them to Elasticsearch.
-        options: bounds and time limit.
+        queue: takes them to the backend.
+        timeout: seconds that a put may take.
+        backend: its name, for messages.
 
     """
 
-    def __init__(self, queue: BulkQueue, options: Options) -> None:
+    def __init__(self, queue: Queue, *, timeout: float, backend: str) -> None:
         self._queue = queue
-        self._options = options
+        self._timeout = timeout
+        self._late = StoreUnavailable(f"{backend} has not answered in time")
         self._in_flight: dict[str, _Flight] = {}
         self._under_way: set[asyncio.Task[list[Outcome]]] = set()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Do what ``EventStore.put`` promises."""
-        deadline = time.monotonic() + self._options.timeout
+        deadline = time.monotonic() + self._timeout
         if len(events) == 1 and events[0].uuid not in self._in_flight:
             # Nearly every put is one new event: it needs none of what follows.
             (flight,) = self._board(events, deadline)
@@ -51,7 +50,7 @@ class Admission:
         await self._queue.finish()
 
     async def _put_all(self, events: Sequence[Event], deadline: float) -> list[Outcome]:
-        settled: list[Settled] = [_LATE] * len(events)
+        settled: list[Settled] = [self._late] * len(events)
         undecided: Sequence[int] = range(len(events))
         while undecided and time.monotonic() < deadline:
             mine: list[int] = []
@@ -109,7 +108,7 @@ class Admission:
         start = size = 0
         for number, event in enumerate(events):
             size += len(event.record)
-            if number > start and (size > self._options.bulk_bytes or number - start == self._options.bulk_events):
+            if number > start and (size > self._queue.max_bytes or number - start == self._queue.max_events):
                 yield events[start:number]
                 start, size = number, len(event.record)
         if start < len(events):
@@ -121,7 +120,7 @@ class Admission:
             async with asyncio.timeout(deadline - time.monotonic()):
                 return winner, await asyncio.shield(future)
         except TimeoutError:
-            return winner, _LATE
+            return winner, self._late
 
     def _board(self, events: Sequence[Event], deadline: float) -> "list[asyncio.Future[Settled]]":
         flights = self._queue.board(events, deadline)
