@@ -17,8 +17,15 @@ _STORES: Final = {
     "memory": ("backends.memory", "from_url"),
     "elasticsearch": ("backends.elasticsearch", "from_url"),
     "elasticsearchs": ("backends.elasticsearch", "from_url"),
+    "cassandra": ("backends.cassandra", "from_url"),
+    "cassandras": ("backends.cassandra", "from_url"),
 }
-_EXTRAS: Final = {"elasticsearch": "elasticsearch", "elasticsearchs": "elasticsearch"}
+_EXTRAS: Final = {
+    "elasticsearch": "elasticsearch",
+    "elasticsearchs": "elasticsearch",
+    "cassandra": "cassandra",
+    "cassandras": "cassandra",
+}
 
 
 def open_store(url: str, *, root: Path, read_only: bool = False, timeout: float = TIMEOUT) -> EventStore:
@@ -26,7 +33,8 @@ def open_store(url: str, *, root: Path, read_only: bool = False, timeout: float 
 
     Args:
         url: ``file:`` (under ``root``), ``file:///another/root``, ``memory:``, or ``elasticsearch://host:9200/prefix``
-            (``elasticsearchs:`` over TLS; see ``backends.elasticsearch.options``).
+            (``elasticsearchs:`` over TLS; see ``backends.elasticsearch.options``), or ``cassandra://host:9042/keyspace``
+            (``cassandras:`` over TLS; see ``backends.cassandra.options``).
         root: the data directory.
         read_only: open beside a running server, where the store knows such a thing.
         timeout: seconds after which a call that the backend does not answer fails.

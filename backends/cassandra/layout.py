@@ -80,9 +80,9 @@ def ensure(cluster: Cluster, session: Session, options: Options, *, read_only: b
             raise StoreUnavailable(f"there is no event store in keyspace {options.keyspace}")
         _create(cluster, session, options)
     rows = _execute(session, f"SELECT version FROM {name_of(options, 'layout')} WHERE name = '{NAME}'", options)
-    if rows and rows[0].version > VERSION:
+    if rows and rows[0][0] > VERSION:
         raise UnsupportedLayout(
-            f"keyspace {options.keyspace} has layout {rows[0].version}; this release knows layouts up to {VERSION}"
+            f"keyspace {options.keyspace} has layout {rows[0][0]}; this release knows layouts up to {VERSION}"
         )
     if not rows and not read_only:
         statement = (

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 
 from backends.base import EventStore
+from servers.cassandra import Cassandra
 from servers.elasticsearch import Elasticsearch
+from servers.faulty_cql_proxy import FaultyCqlProxy
 from servers.faulty_proxy import FaultyProxy
-from support.stores import STORES, ElasticsearchUnderTest, StoreUnderTest
+from support.stores import STORES, CassandraUnderTest, ElasticsearchUnderTest, StoreUnderTest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +27,15 @@ def elasticsearch_proxy(elasticsearch: Elasticsearch) -> Iterator[FaultyProxy]:
     with FaultyProxy(elasticsearch.url) as proxy:
         yield proxy
     elasticsearch.remove(ElasticsearchUnderTest.run)
+
+
+@pytest.fixture(scope="session")
+def cassandra_proxy(cassandra: Cassandra) -> Iterator[FaultyCqlProxy]:
+    """Return the way to the real Cassandra that fails when it is told to."""
+    with FaultyCqlProxy(cassandra.host, cassandra.port) as proxy:
+        yield proxy
+    for keyspace in CassandraUnderTest.made:
+        cassandra.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
 
 
 @pytest.fixture(params=sorted(STORES))

@@ -13,13 +13,21 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from backends.base import Event, EventStore, Outcome
+from backends.cassandra import CassandraStore
+from backends.cassandra import Options as CassandraOptions
 from backends.elasticsearch import ElasticsearchStore, Options
 from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.filesystem.store import FilesystemStore
 from backends.memory import MemoryStore
 from backends.spool import Backoff, Sizes, Spool
+from servers.cassandra import Cassandra
 from servers.elasticsearch import Elasticsearch
+from servers.faulty_cql_proxy import FULL, FaultyCqlProxy
+from servers.faulty_cql_proxy import Rule as CqlRule
+from servers.faulty_cql_proxy import is_write as is_cql_write
 from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
+from support.cassandra import connected
+from support.cassandra import wipe as wipe_keyspace
 from support.elasticsearch import wipe
 from support.faulty_disk import READS, WRITES, FaultyDisk
 
@@ -234,9 +242,62 @@ class ElasticsearchUnderTest(StoreUnderTest):
         self._server.request("PUT", f"/{self._prefix}-*/_settings", block)
 
 
+class CassandraUnderTest(StoreUnderTest):
+    """A keyspace of its own on a real server, behind a proxy that fails; small shards, so that there are several.
+
+    Creating a keyspace takes longer than most tests do, so one that is not needed any more is wiped and taken again.
+    """
+
+    server = ("cassandra", "cassandra_proxy")
+    run = f"contract_{uuid4().hex[:8]}"
+    """What the names of all keyspaces of a run begin with."""
+    made: ClassVar[list[str]] = []
+    _wiped: ClassVar[list[str]] = []
+
+    def __init__(self, directory: Path, server: Any = None) -> None:  # noqa: ARG002 - it needs no directory
+        self._server: Cassandra
+        self._proxy: FaultyCqlProxy
+        self._server, self._proxy = server
+        self._proxy.mend()
+        if self._wiped:
+            self._keyspace = self._wiped.pop()
+        else:
+            self._keyspace = f"{self.run}_{uuid4().hex[:8]}"
+            self.made.append(self._keyspace)
+
+    def make(self) -> EventStore:
+        """Return a new store on the same keyspace."""
+        options = CassandraOptions.parse(f"{self._proxy.url}/{self._keyspace}")
+        return CassandraStore(replace(options, timeout=10.0, shard_rows=7))
+
+    def break_down(self, *, times: int | None = None) -> None:
+        """Cut all connections; or answer writes with an error."""
+        if times is None:
+            self._proxy.refuse()
+        else:
+            self._proxy.fail(CqlRule(is_cql_write, times=times))
+
+    def fill_up(self) -> None:
+        """Answer writes as a node does whose disk is nearly full (``tests/backends/cassandra`` shows that it does)."""
+        self._proxy.fail(CqlRule(is_cql_write, error=FULL))
+
+    def mend(self) -> None:
+        """Work."""
+        self._proxy.mend()
+
+    def remove(self) -> None:
+        """Wipe the keyspace."""
+        self.mend()
+        with connected(self._server.url) as session:
+            if self._keyspace in session.cluster.metadata.keyspaces:
+                wipe_keyspace(session, self._keyspace)
+        self._wiped.append(self._keyspace)
+
+
 STORES: dict[str, type[StoreUnderTest]] = {
     "memory": MemoryUnderTest,
     "filesystem": FilesystemUnderTest,
     "spool": SpoolUnderTest,
     "elasticsearch": ElasticsearchUnderTest,
+    "cassandra": CassandraUnderTest,
 }
