@@ -194,6 +194,23 @@ async def test_every_outage_is_told(following: Following, monkeypatch: pytest.Mo
     assert len(following.words) == 7
 
 
+async def test_what_the_other_store_does_not_take_is_put_again(following: Following) -> None:
+    """Where it takes a part only; until it has taken all."""
+    following.target.seconds = 0
+    following.target.refuses = lambda event: event.uuid[0] in "02468ace"
+    await following.send(1500)
+    async with following.running():
+        for _ in range(500):
+            if len(following.target.puts) > 4:
+                break
+            await asyncio.sleep(0.01)
+        assert 0 < len(following.target.all_records()) < 1500
+        following.target.mend()
+        await following.until_said("caught up")
+    assert following.left[-1] == 0
+    assert following.words[-1] == "caught up after 1500 events; copying what arrives"
+
+
 async def test_a_source_that_is_away_is_waited_for(following: Following, tmp_path: Path) -> None:
     """It, too."""
     await following.send(10)

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from tests.support.command_line import Run, Store
 from tests.support.events import make_event
-from tests.system.server_process import clean_environment
+from tests.system.server_process import ServerProcess, clean_environment
 
 SECONDS: Final = 30
 
@@ -62,6 +63,15 @@ def test_a_comparison_shows_how_many_events_are_compared(run: Run, root: Path, t
     comparison = shown(["compare", "--from", "file:", "--to", f"file://{tmp_path}/one", "--root", str(root)])
     assert "comparing events" in comparison
     assert "1200/" in comparison
+
+
+def test_a_simulation_shows_how_many_events_of_how_many_are_sent(root: Path, tmp_path: Path) -> None:
+    """In batches, each event counts."""
+    with ServerProcess(root, tmp_path / "server.log"):
+        arguments = ["simulate", "--root", str(root), "--systems", "5", "--days", "4", "--until", "2026-11-24"]
+        simulation = shown([*arguments, "--seed", "a"])
+    assert "sending events" in simulation
+    assert any(done == total != "0" for done, total in re.findall(r"(\d+)/(\d+)", simulation))
 
 
 @pytest.mark.parametrize("command", ["copy", "compare"])
