@@ -91,7 +91,7 @@ async def test_a_store_that_stays_away_ends_it_when_patience_is_over(tmp_path: P
 def test_the_other_store_is_prepared_for_the_types_in_force_and_those_kept(
     run: Run, root: Path, tmp_path: Path, store: Store, elasticsearch: Elasticsearch, prefix: str
 ) -> None:
-    """Each event is found by the words of its message, also one of a version whose file is gone and that a server kept."""
+    """A word of a message is found, also of a version whose file is gone and that a server kept."""
     schemas = SchemaDirectory(tmp_path / "schemas")
     properties = {"name": described(type="string")}
     schemas.write("sl_here", properties=properties)
