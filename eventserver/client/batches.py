@@ -32,14 +32,14 @@ def cut_into_batches(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield batch
 
 
-async def post_batch(transport: Transport, lines: Sequence[bytes]) -> list[Verdict]:
+async def post_batch(transport: Transport, lines: Sequence[bytes], *, is_retried: bool = True) -> list[Verdict]:
     """Send one batch, as one try or several; return a verdict for each line, in order.
 
     Raises:
         EventServerError: of the batch as a whole; some of its events may be stored.
 
     """
-    answer = await transport.post(_BATCH, b"\n".join(lines), NDJSON)
+    answer = await transport.post(_BATCH, b"\n".join(lines), NDJSON, is_retried=is_retried)
     try:
         verdicts = [read_verdict(document) for document in answer.value()]
     except (KeyError, TypeError, AttributeError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from backends.statistics import Statistic
 from eventserver.client.answers import EventType, Judgement, Receipt, ReceivedEvent, ServerStatus, Verdict
 from eventserver.client.client import EventServerClient
 from eventserver.client.events import SentEvent
@@ -47,6 +48,19 @@ class BlockingEventServerClient:
             self._run(self._client.__aexit__(kind, error, trace))
         finally:
             self._stop()
+
+    @property
+    def pending(self) -> int:
+        """As ``EventServerClient.pending``."""
+        return self._client.pending
+
+    def flush(self, seconds: float) -> bool:
+        """As ``EventServerClient.flush``."""
+        return self._run(self._client.flush(seconds))
+
+    def statistics(self) -> list[Statistic]:
+        """As ``EventServerClient.statistics``."""
+        return self._client.statistics()
 
     def status(self) -> ServerStatus:
         """As ``EventServerClient.status``."""

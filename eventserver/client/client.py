@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote, urlencode
 
+from backends.statistics import Statistic
 from eventserver.client.answers import (
     EventType,
     Judgement,
@@ -21,6 +22,7 @@ from eventserver.client.authentication import Credentials
 from eventserver.client.batches import Sending, cut_into_batches
 from eventserver.client.errors import UnexpectedAnswer
 from eventserver.client.events import SentEvent, text_of
+from eventserver.client.spool import MAX_BYTES, ClientSpool
 from eventserver.client.transport import JSON, Answer, Retries, Transport
 from eventserver.client.uploads import UPLOAD_SECONDS, upload
 from eventserver.json_array import split_array
@@ -46,6 +48,9 @@ class EventServerClient:
         uid: the name that goes with the HMAC.
         timeout: seconds that one try may take.
         retries: how often a call is tried again, and for how long.
+        spool: a directory of this client alone. With it ``send`` returns once an event is safe on the local disk; it
+            is delivered in the background, in order, through outages and restarts, and stored exactly once.
+        spool_max_bytes: of the events that wait there.
 
     """
 
@@ -58,20 +63,54 @@ class EventServerClient:
         uid: str = "uid",
         timeout: float = TIMEOUT,
         retries: Retries | None = None,
+        spool: Path | None = None,
+        spool_max_bytes: int = MAX_BYTES,
     ) -> None:
         credentials = Credentials(token, secret, uid=uid)
         self._transport = Transport(url, credentials=credentials, retries=retries or Retries(), timeout=timeout)
+        self.spool = ClientSpool(spool, self._transport, max_bytes=spool_max_bytes) if spool is not None else None
+        """What waits on the local disk, and the dead letters; None without."""
 
     async def __aenter__(self) -> Self:
-        """Open; whether the server is there shows with the first call."""
+        """Open; whether the server is there shows with the first call.
+
+        Raises:
+            SpoolUnavailable: another client has the spool open, or its disk can't be used.
+
+        """
         await self._transport.open()
+        if self.spool is not None:
+            try:
+                await self.spool.open()
+            except BaseException:
+                await self._transport.close()
+                raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connections. Idempotent."""
+        """Close the connections. What waits in a spool stays there for the next client. Idempotent."""
+        if self.spool is not None:
+            await self.spool.close()
         await self._transport.close()
+
+    @property
+    def pending(self) -> int:
+        """How many events wait in the spool."""
+        return 0 if self.spool is None else self.spool.pending
+
+    async def flush(self, seconds: float) -> bool:
+        """Wait until the spool is empty, as before the end of a program; tell whether that came true in time.
+
+        Nothing is lost when it did not.
+        """
+        return self.spool is None or await self.spool.flush(seconds)
+
+    def statistics(self) -> list[Statistic]:
+        """Return what the client counts, for a program's own metrics."""
+        requests = Statistic("requests_total", "Requests made, those made again included", self._transport.tries)
+        return [requests, *(self.spool.statistics() if self.spool is not None else ())]
 
     async def status(self) -> ServerStatus:
         """Return what the server says of itself."""
@@ -80,7 +119,7 @@ class EventServerClient:
             return ServerStatus(*[value[field] for field in ServerStatus._fields])
 
     async def send(self, event: SentEvent) -> Receipt:
-        """Send one event; when this returns, it is safe.
+        """Send one event; when this returns, it is safe: at the server, or in the spool.
 
         Raises:
             EventRefused: it is not valid.
@@ -88,6 +127,8 @@ class EventServerClient:
             TemporaryFailure: it may, or may not, have been taken; sending it again is safe.
 
         """
+        if self.spool is not None:
+            return await self.spool.keep(text_of(event))
         answer = await self._transport.post(_EVENTS, text_of(event), JSON)
         return _receipt_of(answer)
 
@@ -104,6 +145,8 @@ class EventServerClient:
             TemporaryFailure, PermanentFailure: of the batch as a whole. Those before it are stored.
 
         """
+        if self.spool is not None:
+            return await self.spool.keep_many(text_of(event) for event in events)
         sending, verdicts = Sending(self._transport), list[Verdict]()
         for batch in cut_into_batches(text_of(event) for event in events):
             verdicts += await sending.send(batch, first=len(verdicts))

@@ -157,12 +157,14 @@ class Transport:
         """Ask for something; the query is encoded already."""
         return await self.trying(lambda: self.call("GET", path, query=query))
 
-    async def post(self, path: str, body: bytes, content_type: str) -> Answer:
+    async def post(self, path: str, body: bytes, content_type: str, *, is_retried: bool = True) -> Answer:
         """Send something that may be sent twice."""
         headers = {"Content-Type": content_type}
         if len(body) >= _COMPRESSED_FROM:
             headers["Content-Encoding"] = "gzip"
             body = await _compress(body)
+        if not is_retried:
+            return await self.call("POST", path, data=body, headers=headers)
         return await self.trying(lambda: self.call("POST", path, data=body, headers=headers))
 
     async def trying(self, call: Callable[[], Awaitable[Result]]) -> Result:
