@@ -17,6 +17,11 @@ def outbox(directory: Path, *, max_bytes: int = 1_000_000, segment_bytes: int = 
     return Outbox(directory, max_bytes=max_bytes, owner="a test", segment_bytes=segment_bytes)
 
 
+def segments(directory: Path) -> list[Path]:
+    """Return the files of its log."""
+    return list(directory.rglob("*.ndjson"))
+
+
 async def uuids(opened: Outbox, most: int = 100) -> list[str | None]:
     """Return the uuids of what is next."""
     return [line.event and line.event.uuid for line in await opened.next(most=most, max_bytes=1_000_000)]
@@ -93,19 +98,19 @@ async def test_room_on_the_disk_is_given_back(tmp_path: Path) -> None:
     async with outbox(tmp_path, segment_bytes=1_000) as opened:
         for event in EVENTS:
             await opened.put([event.record])
-        files = len(list(tmp_path.rglob("*.ndjson")))
+        files = segments(tmp_path)
 
         await opened.advance(await opened.next(most=20, max_bytes=1_000_000))
 
-        assert files > 3
-        assert len(list(tmp_path.rglob("*.ndjson"))) == 1
+        assert len(files) > 3
+        assert len(segments(tmp_path)) == 1
 
 
 async def test_a_damaged_line_is_told_and_does_not_hold_up_the_others(tmp_path: Path) -> None:
     """A damaged line is told and does not hold up the others."""
     async with outbox(tmp_path) as opened:
         await opened.put(records_of(EVENTS[:3]))
-    [file] = tmp_path.rglob("*.ndjson")
+    [file] = segments(tmp_path)
     file.write_bytes(file.read_bytes().replace(b'"number":1', b'"number":9'))
 
     async with outbox(tmp_path) as opened:
