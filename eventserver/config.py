@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     event_max_batch_bytes: Bytes = Field(16 * 2**20, description="Largest batch, in bytes")
     event_max_batch_events: int = Field(10_000, ge=1, description="Largest batch, in events")
     event_max_bundle_bytes: Bytes = Field(8 * 2**20, description="Bundles must be smaller than this")
+    event_upload_timeout_seconds: Seconds = Field(300, description="Longest wait for a bundle to arrive")
     event_admin_token: SecretStr | None = Field(None, description="Token of operators (`Authorization: Bearer ...`)")
     event_api_secret: SecretStr | None = Field(None, description="Shared secret of the clients; not enforced yet")
     event_body_timeout_seconds: Seconds = Field(30, description="Longest wait for the body of a request")

@@ -99,16 +99,16 @@ class FileBundles(BundleStore):
             raise StorageFull("there is no room for another bundle")
 
     def _keep(self, incoming: Incoming, path: BundlePath) -> None:
-        target = self._root / str(path)
-        incoming.sync()
-        mark = self._mark(path)
-        self._disk.remove(mark)
-        self._disk.close(self._disk.create(mark))
-        if target.parent not in self._days:
-            self._disk.make_directory(target.parent)
-            self._days = {target.parent}
-        self._disk.rename(incoming.path, target)
-        self._disk.sync_directory(target.parent)
+        target, mark = self._root / str(path), self._mark(path)
+        with incoming.turn:
+            incoming.sync()
+            self._disk.remove(mark)
+            self._disk.close(self._disk.create(mark))
+            if target.parent not in self._days:
+                self._disk.make_directory(target.parent)
+                self._days = {target.parent}
+            self._disk.rename(incoming.path, target)
+            self._disk.sync_directory(target.parent)
 
     def _mark(self, path: BundlePath) -> Path:
         return self._incoming / f"{path.day.replace('/', '-')}-{path.uuid}-{path.name}{_PENDING}"

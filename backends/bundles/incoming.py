@@ -1,6 +1,8 @@
 """An archive while it arrives: a temporary file in the file system in which it will stay."""
 
+import errno
 import secrets
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
@@ -32,6 +34,8 @@ class Incoming:
         self._disk = disk
         self._digest = sha256()
         self._waiting = bytearray()
+        self.turn = threading.Lock()
+        """Held by whoever uses the file: a caller that was cancelled must not close it under a thread."""
 
     async def write(self, data: bytes) -> None:
         """Take further bytes; whoever is faster than the disk waits for it.
@@ -61,19 +65,27 @@ class Incoming:
         return self.path.open("rb")
 
     def sync(self) -> None:
-        """Make the bytes durable; blocking."""
+        """Make the bytes durable; blocking, and to be called with ``turn`` held."""
+        self._require_open()
         self._disk.sync(self._descriptor)
 
     def close(self) -> None:
         """Close the file, and remove it where it has not been given another name; blocking. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            self._disk.close(descriptor)
-            self._disk.remove(self.path)
+        with self.turn:
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                self._disk.close(descriptor)
+                self._disk.remove(self.path)
 
     def _append(self, block: bytes | bytearray) -> None:
-        self._digest.update(block)
-        self._disk.write(self._descriptor, block)  # type: ignore[arg-type] # whatever has a buffer
+        with self.turn:
+            self._require_open()
+            self._digest.update(block)
+            self._disk.write(self._descriptor, block)  # type: ignore[arg-type] # whatever has a buffer
+
+    def _require_open(self) -> None:
+        if self._descriptor < 0:
+            raise OSError(errno.EBADF, "the upload was given up")
 
 
 @asynccontextmanager
