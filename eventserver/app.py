@@ -14,6 +14,7 @@ from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
 from backends.spool import Spool
 from eventserver.bundle_intake import BundleIntake
+from eventserver.bundle_retention import run_retention
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
@@ -102,11 +103,19 @@ async def _intake(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _bundles(app: web.Application) -> AsyncIterator[None]:
+    retention = app[SETTINGS].event_bundle_retention
     async with (
         FileBundles(app[SETTINGS].event_root_dir) as bundles,
         BundleIntake(intake=app[INTAKE], registry=app[REGISTRY], bundles=bundles) as app[BUNDLE_INTAKE],
     ):
+        task = None
+        if retention.max_age or retention.max_bytes:
+            task = asyncio.create_task(run_retention(bundles, retention), name="bundle-retention")
+            task.add_done_callback(_tell_defect)
         yield
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 async def _schema_watch(app: web.Application) -> AsyncIterator[None]:

@@ -95,20 +95,20 @@ class BundleIntake:
             StoreError: it could not be stored; nothing is acknowledged.
 
         """
+        received = received or received_now()
         try:
-            judged = await self._judge(incoming, name, received or received_now())
+            return await self.take(incoming, name=name, received=received)
         except Refusal as refusal:
             if refusal.code in KEPT_CODES:
                 await self._quarantine(incoming, refusal, peer, received)
             self._intake.count_refusal(refusal)
             raise
+
+    async def take(self, incoming: Incoming, *, name: str, received: str) -> Receipt:
+        """Do what ``accept`` does, but keep nothing of what is refused: as for what is in quarantine already."""
+        judged = await self._judge(incoming, name, received)
         async with self._turn(judged.event.uuid):
-            try:
-                return await self._store(incoming, judged)
-            except Refusal as refusal:
-                await self._quarantine(incoming, refusal, peer, received)
-                self._intake.count_refusal(refusal)
-                raise
+            return await self._store(incoming, judged)
 
     async def _judge(self, incoming: Incoming, name: str, received: str) -> "_Judged":
         """Inspect an archive, and judge the event that it makes."""
@@ -167,7 +167,7 @@ class BundleIntake:
         if file is None:
             await self.bundles.keep(incoming, path)
         else:
-            await asyncio.to_thread(file.close)
+            file.close()
         await self._settle(path)
         return self._duplicate(event, first)
 
@@ -182,7 +182,7 @@ class BundleIntake:
             # The other server has an archive of its own there; so it is found on this one, too.
             await self._settle(path)
         else:
-            await asyncio.to_thread(file.close)
+            file.close()
             await (self._settle(path) if theirs == path else self._forget(path))
         return self._duplicate(event, first)
 
@@ -201,7 +201,7 @@ class BundleIntake:
             await self.bundles.remove(path)
         self._unsettled.pop(path.uuid, None)
 
-    async def _quarantine(self, incoming: Incoming, refusal: Refusal, peer: str, received: str | None) -> None:
+    async def _quarantine(self, incoming: Incoming, refusal: Refusal, peer: str, received: str) -> None:
         """Keep an archive that is refused for what it says; one after the other, for each takes memory."""
         event_type_id, event_type_version = refusal.event_type or (None, None)
         async with self._keeping:
@@ -213,7 +213,7 @@ class BundleIntake:
                 event_type_id=event_type_id,
                 event_type_version=event_type_version,
                 peer=peer,
-                received=received or received_now(),
+                received=received,
             )
             await self._intake.keep([refused])
 
@@ -236,7 +236,7 @@ class BundleIntake:
                 while data := await asyncio.to_thread(file.read, 1024 * 1024):
                     await incoming.write(data)
                 try:
-                    await self.accept(incoming, name=path.name, peer="")
+                    await self.take(incoming, name=path.name, received=received_now())
                 except Refusal as refusal:
                     _log.warning("bundle refused after a crash", path=str(path), code=str(refusal.code))
                     await self._forget(path)

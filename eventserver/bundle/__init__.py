@@ -6,7 +6,7 @@ threads.
 """
 
 from eventserver.bundle.contents import check_listed_files, find_member, list_members, read_jobs
-from eventserver.bundle.inspection import Format, Inspection, format_of, inspect
+from eventserver.bundle.inspection import Format, Inspection, format_of, inspect, is_archive
 from eventserver.bundle.limits import DEFAULT_LIMITS, Limits
 from eventserver.bundle.manifest import MANIFEST, UPLOADED_PATH
 from eventserver.bundle.members import Member
@@ -23,6 +23,7 @@ __all__ = [
     "find_member",
     "format_of",
     "inspect",
+    "is_archive",
     "list_members",
     "read_jobs",
 ]

@@ -110,6 +110,11 @@ def format_of(file: BinaryIO) -> Format:
     raise Refusal(Code.BUNDLE_UNKNOWN_FORMAT, "The file is neither a tar archive in gzip (.tgz) nor a zip archive.")
 
 
+def is_archive(body: bytes) -> bool:
+    """Tell whether bytes begin as an archive does; no event begins so."""
+    return body.startswith((_GZIP_MAGIC, *_ZIP_MAGICS))
+
+
 def digest_of(pieces: Pieces) -> str:
     """Return the SHA-256 of a content, in hexadecimal."""
     digest = sha256()
