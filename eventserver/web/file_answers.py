@@ -28,10 +28,13 @@ async def open_archive(request: web.Request, path: BundlePath) -> AsyncIterator[
     """Open an archive for the time of the block.
 
     Raises:
-        Refusal: ``gone``: its event is there, but the archive is not kept any longer.
+        Refusal: ``gone``: its event is there, but the archive is not kept any longer; ``not_found``: the event names
+            an archive that was never this server's, as one that somebody posted or imported.
 
     """
     file = await request.app[BUNDLE_INTAKE].bundles.open(path)
+    if file is None and path.uuid != request.match_info["uuid"].lower():
+        raise Refusal(Code.NOT_FOUND, "The archive that this event names is not here.")
     if file is None:
         raise Refusal(Code.GONE, "The archive of this bundle is no longer kept here; its event is.")
     try:

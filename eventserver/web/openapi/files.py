@@ -56,6 +56,7 @@ def _post(settings: Settings) -> dict[str, Any]:
             ),
         },
         "content": content(reference("Event")),
+        "links": {name: _link(name) for name in ("getFile", "listMembers")},
     }
     fields = {field: {"type": "string", "format": "binary"} for field in FIELDS}
     return {
@@ -85,6 +86,14 @@ def _post(settings: Settings) -> dict[str, Any]:
             s200={"description": "It was there already: the event of its first upload."} | taken,
             s201={"description": "It is new: its event."} | taken,
         ),
+    }
+
+
+def _link(operation_id: str) -> dict[str, Any]:
+    return {
+        "operationId": operation_id,
+        "parameters": {"uuid": "$response.body#/uuid"},
+        "description": "It can be read back at once.",
     }
 
 
