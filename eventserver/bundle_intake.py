@@ -40,6 +40,7 @@ KEPT_CODES: Final = frozenset({Code.INVALID_EVENT, Code.UNKNOWN_EVENT_TYPE, Code
 """Refusals of sound archives: a mended schema may take them, so they are kept."""
 JOB_METRICS: Final = ("sl_job_metrics", 1)
 _INSPECTORS: Final = 2
+_TURNS: Final = 4
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _log = structlog.get_logger("eventserver")
@@ -63,6 +64,8 @@ class BundleIntake:
         self._intake = intake
         self._registry = registry
         self._limits = limits
+        self.turns = asyncio.Semaphore(_TURNS)
+        """For whoever works on pieces of uploads: so many at a time; the others wait, and hold one piece each."""
         self._threads: DaemonThreads | None = None
         self._turns: dict[str, _Turn] = {}
         self._unsettled: dict[str, BundlePath] = {}

@@ -14,7 +14,7 @@ from backends.disk import Disk
 from backends.errors import StoreError
 
 PART: Final = ".part"
-_BLOCK_BYTES: Final = 128 * 1024
+_BLOCK_BYTES: Final = 32 * 1024
 
 
 class Incoming:
@@ -37,7 +37,7 @@ class Incoming:
         self.turn = threading.Lock()
         """Held by whoever uses the file: a caller that was cancelled must not close it under a thread."""
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes | bytearray) -> None:
         """Take further bytes; whoever is faster than the disk waits for it.
 
         Raises:
@@ -45,6 +45,9 @@ class Incoming:
 
         """
         self.size += len(data)
+        if len(data) >= _BLOCK_BYTES and not self._waiting:
+            await self._threads.run(self._append, data)
+            return
         self._waiting += data
         if len(self._waiting) >= _BLOCK_BYTES:
             await self.flush()

@@ -14,7 +14,7 @@ from eventserver.web.file_answers import open_archive, send_archive, send_member
 from eventserver.web.keys import BUNDLE_INTAKE, SETTINGS, STORE
 from eventserver.web.members import list_in_thread
 from eventserver.web.responses import json_answer
-from eventserver.web.uploads import read_upload
+from eventserver.web.uploads import held_back, read_upload
 
 PATH = "/api/v1/files"
 
@@ -31,14 +31,19 @@ def routes() -> list[web.RouteDef]:
 
 async def post_file(request: web.Request) -> web.StreamResponse:
     """Take one bundle: 201 with its event when it is new, 200 when it is there already; durable before the answer."""
-    app = request.app
-    settings, intake = app[SETTINGS], app[BUNDLE_INTAKE]
+    with held_back(request):
+        return await _take(request)
+
+
+async def _take(request: web.Request) -> web.StreamResponse:
+    settings, intake = request.app[SETTINGS], request.app[BUNDLE_INTAKE]
     async with intake.bundles.receive() as incoming:
         name = await read_upload(
             request,
             incoming,
             limit=settings.event_max_bundle_bytes,
             seconds=settings.event_upload_timeout_seconds,
+            turns=intake.turns,
         )
         status, uuid, original = await intake.accept(incoming, name=name, peer=peer_of(request))
     code = 200 if status is Status.DUPLICATE else 201

@@ -5,9 +5,14 @@ ASCII as bytes of Latin-1 with a stray quote. So the parser reads headers as Lat
 only ever used reduced to what is safe.
 """
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.streams import EmptyStreamReader
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from backends.bundles import Incoming
@@ -18,16 +23,21 @@ FIELDS: Final = ("techsupport_tgz", "techsupport_zip", "file")
 ENVELOPE_BYTES: Final = 64 * 1024
 """Of the body, beside the archive."""
 _MOST_PARTS: Final = 8
+_PIECE_BYTES: Final = 64 * 1024
+_TURN_SECONDS: Final = 0.05
 
 
-async def read_upload(request: web.Request, incoming: Incoming, *, limit: int, seconds: float) -> str:
+async def read_upload(
+    request: web.Request, incoming: Incoming, *, limit: int, seconds: float, turns: asyncio.Semaphore
+) -> str:
     """Stream the one file of an upload into its place; return its name as sent.
 
     Args:
-        request: whose body has not been read.
+        request: whose body has not been read, ``held_back``.
         incoming: takes the bytes.
         limit: the file has fewer bytes.
         seconds: the time for all of it.
+        turns: held while a piece that has arrived is worked on.
 
     Raises:
         Refusal: ``unsupported_media_type``, ``invalid_upload``, ``payload_too_large``, ``request_timeout``.
@@ -42,11 +52,8 @@ async def read_upload(request: web.Request, incoming: Incoming, *, limit: int, s
     )
     upload = _Upload(incoming, limit)
     try:
-        async for chunk in read_chunks(request, limit=limit + ENVELOPE_BYTES, seconds=seconds):
-            if parser.closed:
-                continue  # what stands behind the last boundary counts for nothing
-            for event in parser.parse(chunk):
-                await upload.take(event)
+        async with aclosing(read_chunks(request, limit=limit + ENVELOPE_BYTES, seconds=seconds)) as chunks:
+            await _in_turns(request, chunks, turns, partial(upload.take_chunk, parser))
         parser.close()  # type: ignore[no-untyped-call]
     except ParserLimitReached:
         raise Refusal(Code.INVALID_UPLOAD, f"The upload has over {_MOST_PARTS} parts, or too long headers.") from None
@@ -66,6 +73,14 @@ class _Upload:
         self._limit = limit
         self._is_file = False
 
+    async def take_chunk(self, parser: PushMultipartParser, chunk: bytes) -> None:
+        """Take what has arrived, in small pieces; what stands behind the last boundary counts for nothing."""
+        for start in range(0, len(chunk), _PIECE_BYTES):
+            if parser.closed:
+                return
+            for event in parser.parse(chunk[start : start + _PIECE_BYTES]):
+                await self.take(event)
+
     async def take(self, event: MultipartSegment | bytes | bytearray | None) -> None:
         """Take the begin of a part, a piece of it, or its end."""
         if isinstance(event, MultipartSegment):
@@ -73,7 +88,7 @@ class _Upload:
         elif event and self._is_file:
             if self._incoming.size + len(event) >= self._limit:
                 raise too_large(self._limit - 1)
-            await self._incoming.write(bytes(event))
+            await self._incoming.write(event)
 
     def _begin(self, segment: MultipartSegment) -> None:
         self._is_file = segment.name in FIELDS
@@ -87,6 +102,80 @@ class _Upload:
         if self.name is not None:
             raise Refusal(Code.INVALID_UPLOAD, "There is more than one file in the upload; send each by itself.")
         self.name = segment.filename or ""
+
+
+async def _in_turns(
+    request: web.Request,
+    chunks: AsyncIterator[bytes],
+    turns: asyncio.Semaphore,
+    take: Callable[[bytes], Awaitable[None]],
+) -> None:
+    """Read and take one chunk a turn; between turns what arrives stays in the kernel, and in the client.
+
+    So it is the number of turns that memory depends on, not that of uploads. A client that sends nothing for a while
+    loses its turn, and comes to the next one.
+    """
+    coming = asyncio.ensure_future(_next(chunks))
+    try:
+        while True:
+            async with turns:
+                _resume(request)
+                await asyncio.wait((coming,), timeout=_TURN_SECONDS)
+                _pause(request)
+                if not coming.done():
+                    continue
+                if not (chunk := coming.result()):
+                    return
+                await take(chunk)
+                del chunk
+            coming = asyncio.ensure_future(_next(chunks))
+    finally:
+        coming.cancel()
+        await asyncio.wait((coming,))
+        if not coming.cancelled():
+            coming.exception()
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the next chunk; nothing is the end."""
+    try:
+        return await anext(chunks)
+    except StopAsyncIteration:
+        return b""
+
+
+@contextmanager
+def held_back(request: web.Request) -> Iterator[None]:
+    """Let nothing more arrive, but in turns, until the block ends; the first thing that a handler does.
+
+    The framework lets half a megabyte wait in memory, which is much for a hundred uploads at a time.
+    """
+    content = request.content
+    if isinstance(content, EmptyStreamReader):
+        yield
+        return
+    usual = content._low_water, content._high_water  # noqa: SLF001 - what is public can only raise them
+    content._low_water, content._high_water = 0, _PIECE_BYTES  # noqa: SLF001
+    _pause(request)
+    try:
+        yield
+    finally:
+        content._low_water, content._high_water = usual  # noqa: SLF001
+        _resume(request)
+
+
+def _pause(request: web.Request) -> None:
+    """Leave what is still to come in the kernel; the framework can do this only while it is unpacking a body."""
+    transport = request.transport
+    if transport is not None and not transport.is_closing() and transport.is_reading():
+        transport.pause_reading()
+
+
+def _resume(request: web.Request) -> None:
+    request.protocol.resume_reading()
+    transport = request.transport
+    if transport is not None and not transport.is_closing() and not request.protocol._buffer_paused:  # noqa: SLF001
+        transport.resume_reading()
 
 
 def _boundary(request: web.Request) -> str:
