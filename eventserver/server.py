@@ -1,7 +1,6 @@
 """The process: binds the address, runs the application, and stops without losing a request that has begun."""
 
 import asyncio
-import ctypes
 import gc
 import resource
 import signal
@@ -34,8 +33,6 @@ _DRAIN_INTERVAL: Final = 0.02
 _CUT_SECONDS: Final = 1
 """For what is still in flight when the time for it is over: its tasks are cancelled, and end."""
 _BACKLOG: Final = 1024
-_MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD of malloc.h
-_TRIM_THRESHOLD: Final = -1
 _READ_BYTES: Final = 64 * 1024
 """Of a body, beyond which no more is read until a handler asks; the framework's own figure is four times as much."""
 _COLLECT_AFTER: Final = 20_000
@@ -55,7 +52,6 @@ def serve(settings: Settings) -> None:
         SchemaError: there is no usable schema.
 
     """
-    _return_large_blocks()
     with _bind(settings) as listener, asyncio.Runner(loop_factory=make_event_loop) as runner:
         port = listener.getsockname()[1]
         runner.run(_run(settings.model_copy(update={"server_port": port}), listener))
@@ -153,18 +149,6 @@ def _begin_stop(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
-
-
-def _return_large_blocks() -> None:
-    """Let the C library give large blocks back to the system when they are freed.
-
-    It does so above a size that it raises with each of them; then a hundred uploads leave holes that nothing fits into.
-    What has no such library goes without.
-    """
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, 128 * 1024)
-        library.mallopt(_TRIM_THRESHOLD, 1024 * 1024)
 
 
 def _calm_collector() -> None:
