@@ -41,6 +41,7 @@ KEPT_CODES: Final = frozenset({Code.INVALID_EVENT, Code.UNKNOWN_EVENT_TYPE, Code
 JOB_METRICS: Final = ("sl_job_metrics", 1)
 _INSPECTORS: Final = 2
 _TURNS: Final = 4
+_NICENESS: Final = 10
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _log = structlog.get_logger("eventserver")
@@ -73,7 +74,7 @@ class BundleIntake:
 
     async def __aenter__(self) -> Self:
         """Begin, and finish what a crash left between an archive and its event."""
-        self._threads = DaemonThreads(_INSPECTORS, "bundle-inspector")
+        self._threads = DaemonThreads(_INSPECTORS, "bundle-inspector", niceness=_NICENESS)
         await self._finish_unsettled()
         return self
 

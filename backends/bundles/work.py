@@ -11,6 +11,7 @@ from backends.threads import DaemonThreads
 
 TIMEOUT: Final = 30.0
 """Seconds; to sync eight megabytes takes a slow disk a second, and others wait before it."""
+_NICENESS: Final = 10
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -32,7 +33,7 @@ class BundleThreads:
 
     def open(self) -> None:
         """Begin to take work."""
-        self._threads = DaemonThreads(self._count, "bundles")
+        self._threads = DaemonThreads(self._count, "bundles", niceness=_NICENESS)
 
     def close(self) -> None:
         """Take no more. Idempotent."""
