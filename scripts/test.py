@@ -1,6 +1,8 @@
 """Run the tests: all of them on this Python, and all but the slow ones on the other supported one where it is found.
 
-``make test`` calls it, with as many processes as there are cores, four at most. Arguments go to pytest (``-n 0``: one). With ``CI=true`` both Pythons are required.
+``make test`` calls it. Arguments go to pytest, which has as many processes as there are cores, four at most (``-n 0``:
+one).
+With ``CI=true`` both Pythons are required.
 """
 
 import os
