@@ -82,7 +82,7 @@ class CassandraStore(EventStore):
         """See that the tables are there: any event can be kept in them."""
         self._require_writable()
         statements = await self._connection.statements(self._deadline())
-        await self._connection.read(statements.read_record, [""], deadline=self._deadline())
+        await self._connection.read(statements.types, [], deadline=self._deadline())
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:  # noqa: D102
         self._require_writable()
