@@ -4,9 +4,9 @@ A claim carries the writer's name and the moment of arrival, which no other atte
 whether it is its own, made by an attempt whose answer got lost.
 
 A tail that comes upon an arrival without a claim *closes* the uuid up to that arrival: a row without a record, which
-says up to which arrival, and with a mark that no other closing has. No attempt up to that arrival gets the uuid any more,
-however long its statement was under way; a later one takes the place of exactly the row that it found. So what a tail has
-passed is never acknowledged.
+says up to which arrival, and with a mark that no other closing has. No attempt up to that arrival gets the uuid any
+more, however long its statement was under way; a later one takes the place of exactly the row that it found. So what
+a tail has passed is never acknowledged.
 """
 
 import secrets
@@ -149,9 +149,9 @@ def _closed_up_to(closed: str | None) -> str:
 
 def _claim(row: Sequence[Any]) -> Claim | None:
     *keys, record, _ = row
-    return None if record is None else Claim(*keys, record.encode())
+    return None if record is None else Claim._make((*keys, record.encode()))
 
 
 def _claim_of(row: dict[str, Any]) -> Claim | None:
     record = row.get("record")
-    return None if record is None else Claim(*(row[name] for name in Claim._fields[:-1]), record.encode())
+    return None if record is None else Claim._make((*(row[name] for name in Claim._fields[:-1]), record.encode()))

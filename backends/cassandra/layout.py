@@ -2,34 +2,35 @@
 
 ::
 
-    claims              (uuid)                                                       the truth: who has a uuid, and the record
-    events_by_system    (smrtlink_id, day, shard),                        at, uuid   a system's list
-    events_by_type      (event_type_id, event_type_version, day, shard),  at, uuid   a type's list; all of them: everything
-    arrivals            (day, shard),                                     at, uuid   the order of arrival
-    event_types         (part),                   event_type_id, event_type_version  register: which types have a list
-    months              (list), year                                                 register: months of a list
-    shards              (list, month),            day, shard                         register: partitions of a list
-    layout              (name)                                                       version of all this
+    claims              (uuid)                                                    the truth: who has a uuid; the record
+    events_by_system    (smrtlink_id, day, shard),                       at, uuid a system's list
+    events_by_type      (event_type_id, event_type_version, day, shard), at, uuid a type's list; all of them: all events
+    arrivals            (day, shard),                                    at, uuid the order of arrival
+    event_types         (part),                  event_type_id, event_type_version  register: which types have a list
+    months              (list), year                                                register: months of a list
+    shards              (list, month),           day, shard                         register: partitions of a list
+    layout              (name)                                                      version of all this
 
-``claims`` has one row for each uuid, made by ``INSERT ... IF NOT EXISTS``: that alone decides identity, in one partition,
-so that two servers agree without knowing each other. It holds the record, so that it can't be there without it.
+``claims`` has one row for each uuid, made by ``INSERT ... IF NOT EXISTS``: that alone decides identity, in one
+partition, so that two servers agree without knowing each other. It holds the record, so that it can't be there
+without it.
 
-Lists hold keys only, in the order in which they are read: ``at`` (text; it sorts as the instant does), then ``uuid``. An
-event's rows are written before its claim, again and again if need be, and a list shows a row only when the claim
-on its uuid agrees with it. So a crash between the two leaves nothing to repair: what has no claim is not shown, what has
-one is in every list.
+Lists hold keys only, in the order in which they are read: ``at`` (text; it sorts as the instant does), then ``uuid``.
+An event's rows are written before its claim, again and again if need be, and a list shows a row only when the claim
+on its uuid agrees with it. So a crash between the two leaves nothing to repair: what has no claim is not shown, what
+has one is in every list.
 
-A partition is a *day* and a *shard*. A shard belongs to one opening of one store (the *writer*), which counts its rows and
-begins another one before there are too many: whatever clock a sender has, no partition grows beyond ``shard_rows``.
-It is in the register before its first row is written. When it is full, its writer writes down from where to where
-its rows go, so that who reads an hour of a day need not look into all shards of it. Text of a uuid, not the type ``uuid``:
-that would sort by version first.
+A partition is a *day* and a *shard*. A shard belongs to one opening of one store (the *writer*), which counts its
+rows and begins another one before there are too many: whatever clock a sender has, no partition grows beyond
+``shard_rows``. It is in the register before its first row is written. When it is full, its writer writes down from
+where to where its rows go, so that who reads an hour of a day need not look into all shards of it. Text of a uuid,
+not the type ``uuid``: that would sort by version first.
 
 ``months`` is one row for each year with a set of months, and ``shards`` one partition for each month, so that these are
 bounded too: at 1,000 events a second of one list, a month has 30,000 shards.
 
-``arrivals`` is a list like the others; its ``at`` is not the event's but the writer's clock at its arrival, made to ascend
-strictly within one writer. (``tailing`` says how clocks that differ are lived with.)
+``arrivals`` is a list like the others; its ``at`` is not the event's but the writer's clock at its arrival, made to
+ascend strictly within one writer. (``tailing`` says how clocks that differ are lived with.)
 """
 
 import logging
@@ -85,10 +86,8 @@ def ensure(cluster: Cluster, session: Session, options: Options, *, read_only: b
             f"keyspace {options.keyspace} has layout {rows[0][0]}; this release knows layouts up to {VERSION}"
         )
     if not rows and not read_only:
-        statement = (
-            f"INSERT INTO {name_of(options, 'layout')} (name, version) VALUES ('{NAME}', {VERSION}) IF NOT EXISTS"  # noqa: S608 - names of our own
-        )
-        _execute(session, statement, options)
+        values = f"(name, version) VALUES ('{NAME}', {VERSION})"
+        _execute(session, f"INSERT INTO {name_of(options, 'layout')} {values} IF NOT EXISTS", options)
     for warning in _warnings(cluster, options):
         _LOGGER.warning("%s", warning)
 

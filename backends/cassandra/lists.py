@@ -7,7 +7,7 @@ takes its place in the heap. Several are opened at once, more each time, since a
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from heapq import heapify, heappop, heappush, nsmallest
 from itertools import chain
 from typing import Any, Final, NamedTuple, Self
@@ -230,7 +230,7 @@ async def read_rows(
     *,
     limit: int,
     deadline: Callable[[], float],
-) -> AsyncIterator[Row]:
+) -> AsyncGenerator[Row, None]:
     """Run through the rows of several lists as one; of one event there may be several.
 
     Args:

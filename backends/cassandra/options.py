@@ -1,7 +1,7 @@
 """What a store URL of Cassandra says.
 
-``cassandra://user:password@host1,host2:9042/keyspace?local_dc=dc1&replication=dc1:3,dc2:3``; ``cassandras:`` is the same
-over TLS.
+``cassandra://user:password@host1,host2:9042/keyspace?local_dc=dc1&replication=dc1:3,dc2:3``; ``cassandras:`` is the
+same over TLS.
 """
 
 import re

@@ -45,17 +45,19 @@ def problem(error: BaseException) -> StoreError:
     if isinstance(error, NoHostAvailable):
         return _no_host(error)
     text = _text(error)
+    kind: type[StoreError] = StoreUnavailable
+    said = f"Cassandra failed: {text}"
     if any(sign in text for sign in _FULL):
-        return StorageFull(f"Cassandra takes no more: {text}")
-    if isinstance(error, InvalidRequest) and any(sign in text for sign in _MISSING):
-        return LayoutMissing(f"Cassandra has lost a table of the event store: {text}")
-    if isinstance(error, OperationTimedOut | Timeout):
-        return StoreUnavailable("Cassandra has not answered in time")
-    if isinstance(error, Unavailable):
-        return StoreUnavailable(f"too few nodes of Cassandra are there: {text}")
-    if isinstance(error, Unauthorized | AuthenticationFailed):
-        return StoreUnavailable(f"Cassandra does not allow it: {text}")
-    return StoreUnavailable(f"Cassandra failed: {text}")
+        kind, said = StorageFull, f"Cassandra takes no more: {text}"
+    elif isinstance(error, InvalidRequest) and any(sign in text for sign in _MISSING):
+        kind, said = LayoutMissing, f"Cassandra has lost a table of the event store: {text}"
+    elif isinstance(error, OperationTimedOut | Timeout):
+        said = "Cassandra has not answered in time"
+    elif isinstance(error, Unavailable):
+        said = f"too few nodes of Cassandra are there: {text}"
+    elif isinstance(error, Unauthorized | AuthenticationFailed):
+        said = f"Cassandra does not allow it: {text}"
+    return kind(said)
 
 
 def _no_host(error: NoHostAvailable) -> StoreError:

@@ -1,8 +1,8 @@
 """The Cassandra store: claims that hold the records, and lists of keys (``layout`` draws the tables).
 
 *Stored* means: claimed by a lightweight transaction that was committed at the consistency of the store's URL
-(``LOCAL_QUORUM``); how durable that is on each node is its ``commitlog_sync``. Who reads sees what was acknowledged before,
-as reads have the same consistency.
+(``LOCAL_QUORUM``); how durable that is on each node is its ``commitlog_sync``. Who reads sees what was acknowledged
+before, as reads have the same consistency.
 
 Opening connects. Later on, the store connects again by itself, and each call says so while it can't.
 """
@@ -79,10 +79,9 @@ class CassandraStore(EventStore):
         await self._connection.close()
 
     async def prepare(self, schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:  # noqa: ARG002 - none needed
-        """See that the tables are there: any event can be kept in them."""
+        """See that the tables are there, made anew if need be: any event can be kept in them."""
         self._require_writable()
-        statements = await self._connection.statements(self._deadline())
-        await self._connection.read(statements.types, [], deadline=self._deadline())
+        await self._ping()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:  # noqa: D102
         self._require_writable()
@@ -107,14 +106,20 @@ class CassandraStore(EventStore):
     async def ping(self) -> None:
         """Write the moment down where the version of the layout is: as a claim, on the way of every claim."""
         self._require_open()
+        await self._ping()
+
+    async def _ping(self) -> None:
         deadline = self._deadline()
-        for _ in range(2):
+        for attempt in range(2):
             try:
                 statements = await self._connection.statements(deadline)
                 await self._connection.change(statements.ping, [], deadline=deadline)
             except LayoutMissing:
-                continue
-            return
+                # It is made again by the next connection.
+                if attempt:
+                    raise
+            else:
+                return
 
     def statistics(self) -> list[Statistic]:  # noqa: D102
         return self._counts.describe()

@@ -1,13 +1,14 @@
 """The tail: arrivals in the order of their writers' clocks, and how that can't lose any.
 
-Within one writer, moments of arrival ascend strictly, and its rows are written in their order (``writing``). So for each
-writer one moment says what was read of it. A token is these moments, of the writers that were active within ``OVERLAP``
-before the newest of them. A tail goes on so much before the newest, and leaves out of each writer what its moment covers:
-nothing is shown twice, and nothing is missed whose writer's clock is less than ``OVERLAP`` behind the others'.
+Within one writer, moments of arrival ascend strictly, and its rows are written in their order (``writing``). So for
+each writer one moment says what was read of it. A token is these moments, of the writers that were active within
+``OVERLAP`` before the newest of them. A tail goes on so much before the newest, and leaves out of each writer what
+its moment covers: nothing is shown twice, and nothing is missed whose writer's clock is less than ``OVERLAP`` behind
+the others'.
 
-An arrival without a claim may still get it: the tail waits for it, for ``patience`` seconds. Then it closes the uuid up to
-that arrival (``claims``), which nobody acknowledges any more. A store that is open for reading only closes nothing: it ends
-the tail there, unless the arrival is older than ``OVERLAP``.
+An arrival without a claim may still get it: the tail waits for it, for ``patience`` seconds. Then it closes the uuid
+up to that arrival (``claims``), which nobody acknowledges any more. A store that is open for reading only closes
+nothing: it ends the tail there, unless the arrival is older than ``OVERLAP``.
 """
 
 import asyncio

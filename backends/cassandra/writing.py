@@ -1,7 +1,7 @@
 """Writing: list rows first, the claim last.
 
-One group of events after the other writes its rows; meanwhile the next one gathers. So arrivals are written in the order
-of their moments, and who has read one has read all before it of the same writer that can ever be acknowledged.
+One group of events after the other writes its rows; meanwhile the next one gathers. So arrivals are written in the
+order of their moments, and who has read one has read all before it of the same writer that can ever be acknowledged.
 Claims are made one for each event, many at the same time, also of several groups.
 """
 

@@ -79,11 +79,11 @@ def is_claim(text: str) -> bool:
 class _Frame:
     stream: int
     operation: int
-    bytes: bytes
+    whole: bytes
 
     @property
     def body(self) -> bytes:
-        return self.bytes[HEADER.size :]
+        return self.whole[HEADER.size :]
 
 
 class _Client:
@@ -205,7 +205,7 @@ class FaultyCqlProxy:
                 continue
             if rule is not None:
                 client.faults[frame.stream] = rule
-            client.far.write(frame.bytes)
+            client.far.write(frame.whole)
             await client.far.drain()
 
     async def _answers(self, client: _Client, reader: asyncio.StreamReader) -> None:
@@ -216,7 +216,7 @@ class FaultyCqlProxy:
                 self._texts[frame.body[6 : 6 + length]] = text
             rule = client.faults.pop(frame.stream, None)
             if rule is None:
-                client.writer.write(frame.bytes)
+                client.writer.write(frame.whole)
                 await client.writer.drain()
             elif rule.fault is Fault.CUT:
                 return
