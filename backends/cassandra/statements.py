@@ -1,15 +1,17 @@
 """The statements, all prepared once for each connection."""
 
+import re
 from dataclasses import dataclass, fields
 from typing import Final
 
 from cassandra.cluster import Session
 from cassandra.query import PreparedStatement
 
-from backends.cassandra.layout import NAME
+from backends.cassandra.layout import NAME, name_of
 from backends.cassandra.options import Options
 
 ALL_TYPES: Final = "all"
+_TABLE: Final = re.compile(r"\b(INTO|UPDATE|FROM) (\w+)")
 _CLAIM: Final = "smrtlink_id, event_type_id, event_type_version, at, writer, arrived, record"
 _TEXTS: Final = {
     "claim": f"INSERT INTO claims (uuid, {_CLAIM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS",
@@ -91,10 +93,10 @@ def prepare(session: Session, options: Options) -> Statements:
         Exception: the driver's.
 
     """
-    session.set_keyspace(options.keyspace)
 
     def ready(text: str, *, repeatable: bool = True) -> PreparedStatement:
-        statement = session.prepare(text)
+        # With full names: what is prepared after a USE has another meaning, and identity, on another connection.
+        statement = session.prepare(_TABLE.sub(lambda match: f"{match[1]} {name_of(options, match[2])}", text, count=1))
         # What may be done twice may be sent to a second node; of a claim the driver must not decide that.
         statement.is_idempotent = repeatable
         return statement

@@ -20,6 +20,7 @@ EXECUTE: Final = 0x0A
 BATCH: Final = 0x0D
 ERROR: Final = 0x00
 PREPARED: Final = 4
+WARNING: Final = 0x08
 HEADER: Final = struct.Struct("!BBhBi")
 SERVER_ERROR: Final = 0x0000
 OVERLOADED: Final = 0x1001
@@ -83,7 +84,14 @@ class _Frame:
 
     @property
     def body(self) -> bytes:
-        return self.whole[HEADER.size :]
+        """What is behind the header, and behind the warnings, if there are any."""
+        start = HEADER.size
+        if self.whole[1] & WARNING:
+            (count,) = struct.unpack_from("!H", self.whole, start)
+            start += 2
+            for _ in range(count):
+                start += 2 + struct.unpack_from("!H", self.whole, start)[0]
+        return self.whole[start:]
 
 
 class _Client:

@@ -1,216 +1,56 @@
-"""A server in front of a real Elasticsearch that hangs, dies, comes late, is overloaded or read-only, all under load.
-
-Each time: every event is acknowledged, nothing acknowledged is missing afterwards, and nothing is there twice.
-"""
+"""A server in front of a real Elasticsearch that hangs, dies, comes late, is overloaded or read-only, under load."""
 
 import asyncio
-import os
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from random import Random
+from collections.abc import Iterator
 
 import pytest
 
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
-from tests.system.loop_probe import LoopProbe
+from tests.system.remote_faults import Remote, RemoteFaults, loaded, until_spooled
 from tests.system.server_process import ServerProcess
-from tests.system.spooled_load import SpooledLoad, new_ledger, spool_of, until_drained, url_of
-from tests.system.workload import check
 
-LIMIT_SECONDS = 2.0
-LOOP_SECONDS = float(os.environ.get("LOOP_SECONDS", "0.15"))
-HANG_SECONDS = float(os.environ.get("HANG_SECONDS", "6"))
-"""``make soak`` lets it hang for 30 s."""
-PAUSE_SECONDS = 0.03
-"""Some hundred events a second: Elasticsearch shares the machine with the other tests."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
+class _Elasticsearch(Remote):
+    name = "Elasticsearch"
+
+    def __init__(self, real: Elasticsearch, proxy: FaultyProxy, prefix: str) -> None:
+        self.real = real
+        self.proxy: FaultyProxy = proxy
+        self.url = f"{real.url.replace('http:', 'elasticsearch:')}/{prefix}"
+        self.proxied = f"{proxy.url.replace('http:', 'elasticsearch:')}/{prefix}"
+
+    def overload(self) -> None:
+        self.proxy.fail(Rule(is_write, Fault.ANSWER, status=429))
+
+    def lose_answers(self, fault: str, times: int) -> None:
+        self.proxy.fail(Rule(is_write, Fault[fault], times=times))
+
+
 @pytest.fixture
-def proxy(elasticsearch: Elasticsearch) -> Iterator[FaultyProxy]:
-    """The way to the real Elasticsearch."""
+def remote(elasticsearch: Elasticsearch, prefix: str) -> Iterator[Remote]:
+    """A real Elasticsearch, and a way to it."""
     with FaultyProxy(elasticsearch.url) as proxy:
-        yield proxy
+        yield _Elasticsearch(elasticsearch, proxy, prefix)
 
 
-@pytest.fixture
-def server(tmp_path: Path, elasticsearch: Elasticsearch, prefix: str) -> Iterator[ServerProcess]:
-    """A server in front of it."""
-    with make_server(tmp_path, elasticsearch.url, prefix) as process:
-        yield process
+class TestElasticsearch(RemoteFaults):
+    """What every store has to bear, and what only this one has."""
 
+    @pytest.mark.parametrize("block", ["read_only_allow_delete", "write"])
+    async def test_its_indices_are_read_only(
+        self, server: ServerProcess, elasticsearch: Elasticsearch, prefix: str, seed: str, block: str
+    ) -> None:
+        """As at the flood stage of its disk, or by an operator; lifted, it takes all that waits."""
 
-def make_server(folder: Path, url: str, prefix: str) -> ServerProcess:
-    """Return a server, not started, with the settings of an installation."""
-    store = f"{url.replace('http:', 'elasticsearch:')}/{prefix}"
-    return ServerProcess(folder / "root", folder / "server.log", SMRTFLOW_EVENT_STORE=store)
+        def set_block(value: bool | None) -> None:  # noqa: FBT001 - as it is sent
+            elasticsearch.request("PUT", f"/{prefix}-*/_settings", {f"index.blocks.{block}": value})
 
-
-@asynccontextmanager
-async def loaded(server: ServerProcess, seed: str, senders: int = 16) -> AsyncIterator[SpooledLoad]:
-    """Load the server for the time of the block; afterwards all is drained, and right."""
-    load = SpooledLoad(url_of(server), new_ledger(Random(seed)), seed)
-    running = asyncio.create_task(load.run(senders, pause=PAUSE_SECONDS))
-    await asyncio.sleep(1)
-    try:
-        yield load
-        await asyncio.sleep(1)
-    finally:
-        load.stop()
-        await running
-    assert load.refused == []
-    await until_drained(server)
-    await check(url_of(server), load.ledger)
-
-
-async def until_spooled(server: ServerProcess) -> None:
-    """Return when the fault is known."""
-    for _ in range(400):
-        if not (await asyncio.to_thread(spool_of, server))["storeIsUp"]:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("the store is taken for up")
-
-
-async def hang(server: ServerProcess, elasticsearch: Elasticsearch, seed: str, seconds: float) -> str:
-    """Let Elasticsearch hang; return what was seen."""
-    with LoopProbe(server.process.pid, server.port) as probe:
         async with loaded(server, seed) as load:
-            probe.longest_wait()
-            elasticsearch.pause()
-            await asyncio.sleep(LIMIT_SECONDS + 0.5)
-            known = time.monotonic()
-            await asyncio.sleep(seconds)
-            ended = time.monotonic()
-            waited = probe.longest_wait()
-            elasticsearch.resume()
-    assert waited < LOOP_SECONDS
-    assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
-    calm = sorted(took for began, took in load.seconds["spooled"] if known < began < ended)
-    p99 = calm[int(len(calm) * 0.99)]
-    assert p99 < 0.5
-    return (
-        f"Elasticsearch stopped for {seconds:.0f} s: {len(load.ledger.acknowledged)} events acknowledged, none lost, "
-        f"none twice; longest POST {load.slowest('spooled'):.2f} s; once the fault was known p99 {p99 * 1000:.0f} ms; "
-        f"loop blocked for {waited * 1000:.0f} ms at most"
-    )
-
-
-async def test_it_hangs(
-    server: ServerProcess, elasticsearch: Elasticsearch, seed: str, show: Callable[[str], None]
-) -> None:
-    """SIGSTOP: no request waits longer than the limit; once the fault is known all are quick; the loop never waits."""
-    show(await hang(server, elasticsearch, seed, HANG_SECONDS))
-
-
-@pytest.mark.soak
-async def test_it_hangs_for_long(
-    server: ServerProcess, elasticsearch: Elasticsearch, seed: str, soak_result: Callable[[str], None]
-) -> None:
-    """The same for 30 s."""
-    soak_result(await hang(server, elasticsearch, seed, 30))
-
-
-async def test_it_is_killed_and_restarts(server: ServerProcess, elasticsearch: Elasticsearch, seed: str) -> None:
-    """SIGKILL, and a start with its data, under load."""
-    async with loaded(server, seed) as load:
-        await asyncio.to_thread(elasticsearch.kill)
-        await until_spooled(server)
-        await asyncio.to_thread(elasticsearch.start)
-    assert {"stored", "spooled"} <= set(load.seconds)
-
-
-async def test_it_starts_only_after_the_server(
-    tmp_path: Path, elasticsearch: Elasticsearch, prefix: str, seed: str
-) -> None:
-    """The server is ready, takes events, and makes the indices when Elasticsearch is there."""
-    await asyncio.to_thread(elasticsearch.kill)
-    with make_server(tmp_path, elasticsearch.url, prefix) as server:
-        async with loaded(server, seed) as load:
-            await asyncio.sleep(1)
-            assert set(load.seconds) == {"spooled"}
-            await asyncio.to_thread(elasticsearch.start)
-        assert server.terminate() == 0
-    assert "Traceback" not in server.output()
-
-
-async def test_it_refuses_connections(tmp_path: Path, proxy: FaultyProxy, prefix: str, seed: str) -> None:
-    """All are cut, and no new ones are taken, for a while."""
-    with make_server(tmp_path, proxy.url, prefix) as server:
-        async with loaded(server, seed) as load:
-            proxy.refuse()
+            await asyncio.to_thread(set_block, True)  # noqa: FBT003
             await until_spooled(server)
             await asyncio.sleep(2)
-            proxy.mend()
-        assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
-
-
-async def test_it_is_overloaded(tmp_path: Path, proxy: FaultyProxy, prefix: str, seed: str) -> None:
-    """It answers writes with 429, for a while."""
-    with make_server(tmp_path, proxy.url, prefix) as server:
-        async with loaded(server, seed) as load:
-            proxy.fail(Rule(is_write, Fault.ANSWER, status=429))
-            await asyncio.sleep(4)
             assert "spooled" in load.seconds
-            proxy.mend()
-        assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
-
-
-@pytest.mark.parametrize("fault", [Fault.CUT, Fault.HANG, Fault.LOSE])
-async def test_its_answers_get_lost(tmp_path: Path, proxy: FaultyProxy, prefix: str, seed: str, fault: Fault) -> None:
-    """What was stored and not answered is spooled, and found to be there: once."""
-    with make_server(tmp_path, proxy.url, prefix) as server:
-        async with loaded(server, seed) as load:
-            for _ in range(5):
-                proxy.fail(Rule(is_write, fault, times=2))
-                await asyncio.sleep(0.5)
-                proxy.mend()
-        assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
-
-
-@pytest.mark.parametrize("block", ["read_only_allow_delete", "write"])
-async def test_its_indices_are_read_only(
-    server: ServerProcess, elasticsearch: Elasticsearch, prefix: str, seed: str, block: str
-) -> None:
-    """As at the flood stage of its disk, or by an operator; lifted, it takes all that waits."""
-
-    def set_block(value: bool | None) -> None:  # noqa: FBT001 - as it is sent
-        elasticsearch.request("PUT", f"/{prefix}-*/_settings", {f"index.blocks.{block}": value})
-
-    async with loaded(server, seed) as load:
-        await asyncio.to_thread(set_block, True)  # noqa: FBT003
-        await until_spooled(server)
-        await asyncio.sleep(2)
-        assert "spooled" in load.seconds
-        await asyncio.to_thread(set_block, None)
-
-
-@pytest.mark.parametrize("phase", ["while it spools", "while it drains"])
-async def test_the_server_is_killed(
-    tmp_path: Path, elasticsearch: Elasticsearch, prefix: str, seed: str, phase: str
-) -> None:
-    """Kill -9 at random moments: after each start nothing that was acknowledged is missing, and nothing is twice."""
-    random = Random(f"{seed}/{phase}")
-    ledgers = []
-    with make_server(tmp_path, elasticsearch.url, prefix) as server:
-        for number in range(3):
-            elasticsearch.pause()
-            load = SpooledLoad(url_of(server), new_ledger(random), f"{seed}/{number}")
-            running = asyncio.create_task(load.run(pause=PAUSE_SECONDS))
-            await asyncio.sleep(random.uniform(1.5, 3))
-            if phase == "while it drains":
-                elasticsearch.resume()
-                await asyncio.sleep(random.uniform(0, 0.6))
-            server.kill()
-            await running
-            elasticsearch.resume()
-            await asyncio.to_thread(server.start)
-            await until_drained(server)
-            await check(url_of(server), load.ledger)
-            ledgers.append(load.ledger)
-        for ledger in ledgers:
-            await check(url_of(server), ledger)
-    assert sum(len(ledger.acknowledged) for ledger in ledgers) > 100
+            await asyncio.to_thread(set_block, None)
