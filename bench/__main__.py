@@ -1,6 +1,11 @@
 """``python -m bench``: see ``bench.run``."""
 
-from bench.run import main
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the real servers
+
+from bench.run import main  # noqa: E402
 
 if __name__ == "__main__":
     main()
