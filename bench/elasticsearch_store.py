@@ -19,7 +19,7 @@ from typing import Any, Final
 from prometheus_client.parser import text_string_to_metric_families
 from servers.elasticsearch import Elasticsearch, prepare
 
-from bench.scenarios import LOAD_CORE, SERVER_CORE, Figures, fresh_root, load, load_of, serving
+from bench.scenarios import SERVER_CORE, Figures, fresh_root, load, load_of, serving
 from tests.system.server_process import PROJECT, ServerProcess
 from tests.system.wire import get
 
@@ -54,6 +54,7 @@ class Bench:
         cores = SERVER_CORE if is_pinned else ()
         try:
             with fresh_root() as root, serving(root, prefix=cores, SMRTFLOW_EVENT_STORE=url) as server:
+                _until_up(server)
                 if not self._index:
                     self._index = self._read_index(f"{prefix}-{TYPE}-000001")
                 yield server
@@ -243,6 +244,14 @@ def until_drained(server: ServerProcess, seconds: float = 300) -> float:
             begin, most = now, left
         time.sleep(0.05)
     raise AssertionError(f"it does not drain: {server.output()[-2000:]}")
+
+
+def _until_up(server: ServerProcess, seconds: float = 60) -> None:
+    """Wait until the server has made its indices: a first start may go to the spool while Elasticsearch is slow."""
+    deadline = time.monotonic() + seconds
+    while not json.loads(get(server.port, "/health/ready").body)["parts"]["spool"]["storeIsUp"]:
+        assert time.monotonic() < deadline, server.output()[-2000:]
+        time.sleep(0.1)
 
 
 def _waiting(server: ServerProcess) -> int:
