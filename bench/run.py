@@ -85,10 +85,16 @@ def main() -> None:
         results[name] = figures
         path.write_text(json.dumps(results, indent=1))
         print(json.dumps(figures))
-    table = report.markdown(results)
-    print(f"\n{table}\n\n{path.relative_to(PROJECT)}")
-    if options.write:
-        report.write("figures", table)
+    for marker, found in (
+        ("figures", report.rows(results)),
+        ("elasticsearch figures", report.elasticsearch_rows(results)),
+    ):
+        if found:
+            table = report.markdown(results, found)
+            print(f"\n{table}")
+            if options.write:
+                report.write(marker, table)
+    print(f"\n{path.relative_to(PROJECT)}")
 
 
 if __name__ == "__main__":
