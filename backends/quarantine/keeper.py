@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, ParamSpec, TypeVar
 
@@ -39,6 +38,7 @@ class Keeper:
         statistics: counts.
         turn: held while the ledger changes.
         untidy: called when there is something to free.
+        now: microseconds since 1970.
 
     """
 
@@ -49,12 +49,14 @@ class Keeper:
         statistics: QuarantineStatistics,
         turn: asyncio.Lock,
         untidy: Callable[[], None],
+        now: Callable[[], int],
     ) -> None:
         self._ledger = ledger
         self._limits = limits
         self._statistics = statistics
         self._turn = turn
         self._untidy = untidy
+        self._now = now
         self._again_lines = 0
         self._waiting: list[_Request] = []
         self._task: asyncio.Task[None] | None = None
@@ -131,7 +133,7 @@ class Keeper:
         self, refused: Sequence[Refused], keys: Sequence[bytes], moments: Sequence[int]
     ) -> tuple[list[str], list[tuple[Refused, EntryLine]], dict[int, Again]]:
         """Tell the codes of repeated ones, the new ones, and the entries whose count rises."""
-        directory, now = self._ledger.directory, time.time_ns() // 1000
+        directory, now = self._ledger.directory, self._now()
         repeated: list[str] = []
         first: dict[bytes, tuple[Refused, EntryLine]] = {}
         again: dict[int, Again] = {}

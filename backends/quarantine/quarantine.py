@@ -291,7 +291,7 @@ class Quarantine:
             max_entries=self._max_entries,
         )
         tidier = Tidier(ledger, limits, self._turn, self._now)
-        keeper = Keeper(ledger, limits, self.statistics, self._turn, tidier.wake)
+        keeper = Keeper(ledger, limits, self.statistics, self._turn, tidier.wake, self._now)
         return _Parts(ledger, limits, keeper, QuarantineReader(ledger), tidier)
 
     def _now(self) -> int:
