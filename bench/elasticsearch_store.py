@@ -111,6 +111,7 @@ class Bench:
                 seed=seed,
             )
             spent = self.processor_seconds() - before
+            assert not _metric(server, "spool_spooled"), "Elasticsearch was too slow, and events went to the spool"
             figures["elasticsearch_microseconds"] = spent / figures["events_sent"] * 1e6
             return figures
 
@@ -238,7 +239,7 @@ def until_drained(server: ServerProcess, seconds: float = 300) -> float:
     get(server.port, "/health/ready")
     begin, most = time.monotonic(), 0
     while time.monotonic() < deadline:
-        now, left = time.monotonic(), _waiting(server)
+        now, left = time.monotonic(), _metric(server, "spool_events")
         if left == 0:
             return most / (now - begin)
         if left >= most:
@@ -255,11 +256,11 @@ def _until_up(server: ServerProcess, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def _waiting(server: ServerProcess) -> int:
+def _metric(server: ServerProcess, name: str) -> int:
     for family in text_string_to_metric_families(get(server.port, "/metrics").body.decode()):
-        if family.name == "eventserver_store_spool_events":
+        if family.name == f"eventserver_store_{name}":
             return int(family.samples[0].value)
-    raise AssertionError("there is no spool")
+    raise AssertionError(f"there is no metric {name}")
 
 
 def _rates(server: list[Figures], **others: list[Figures]) -> Figures:
