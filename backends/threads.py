@@ -5,9 +5,12 @@ those of ``asyncio.to_thread`` too, are joined when the event loop's runner clos
 one of them in a system call that never returns, a process never ends. Nobody joins these.
 """
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
@@ -23,13 +26,15 @@ class DaemonThreads(Executor):
     Args:
         count: how many threads; they are there from the beginning.
         name: of the threads.
+        niceness: how much the system puts them behind others, where it knows that of threads (Linux); for work that
+            takes the processor for long, so that an event loop need not wait for a turn of its own.
 
     """
 
-    def __init__(self, count: int, name: str) -> None:
+    def __init__(self, count: int, name: str, *, niceness: int = 0) -> None:
         self._calls: SimpleQueue[_Call[object] | None] = SimpleQueue()
         self._threads = [
-            threading.Thread(target=_work, args=(self._calls,), name=f"{name}-{number}", daemon=True)
+            threading.Thread(target=_work, args=(self._calls, niceness), name=f"{name}-{number}", daemon=True)
             for number in range(count)
         ]
         self._is_shut_down = False
@@ -69,7 +74,10 @@ class DaemonThreads(Executor):
                 thread.join()
 
 
-def _work(calls: SimpleQueue[_Call[object] | None]) -> None:
+def _work(calls: SimpleQueue[_Call[object] | None], niceness: int) -> None:
+    if niceness and sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
     while (call := calls.get()) is not None:
         future, function = call
         if future.set_running_or_notify_cancel():

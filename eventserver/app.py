@@ -9,17 +9,31 @@ from contextlib import contextmanager, suppress
 import structlog
 from aiohttp import web
 
+from backends.bundles import FileBundles
 from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
 from backends.spool import Spool
+from eventserver.bundle_intake import BundleIntake
+from eventserver.bundle_retention import run_retention
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
 from eventserver.schemas import Report, SchemaRegistry
 from eventserver.storage import make_store
-from eventserver.web import batch, docs, events, health, lists, metrics, openapi, quarantine, schemas, status
+from eventserver.web import batch, docs, events, files, health, lists, metrics, openapi, quarantine, schemas, status
 from eventserver.web.body_room import BodyRoom
-from eventserver.web.keys import ANSWER_ROOM, BODY_ROOM, COUNTERS, INTAKE, QUARANTINE, REGISTRY, SETTINGS, SPOOL, STORE
+from eventserver.web.keys import (
+    ANSWER_ROOM,
+    BODY_ROOM,
+    BUNDLE_INTAKE,
+    COUNTERS,
+    INTAKE,
+    QUARANTINE,
+    REGISTRY,
+    SETTINGS,
+    SPOOL,
+    STORE,
+)
 from eventserver.web.routing import guarded
 
 _log = structlog.get_logger("eventserver")
@@ -35,8 +49,8 @@ def make_app(settings: Settings) -> web.Application:
     app[COUNTERS] = Counters()
     app[BODY_ROOM] = BodyRoom()
     app[ANSWER_ROOM] = BodyRoom()
-    app.cleanup_ctx.extend([_directory, _schemas, _quarantine, _store, _intake, _schema_watch])
-    parts = (status, health, metrics, events, lists, batch, schemas, quarantine, openapi, docs)
+    app.cleanup_ctx.extend([_directory, _schemas, _quarantine, _store, _intake, _bundles, _schema_watch])
+    parts = (status, health, metrics, events, lists, batch, files, schemas, quarantine, openapi, docs)
     app.add_routes(guarded([route for part in parts for route in part.routes()]))
     return app
 
@@ -86,6 +100,22 @@ async def _intake(app: web.Application) -> AsyncIterator[None]:
         timeout=app[SETTINGS].event_store_timeout_seconds,
     )
     yield
+
+
+async def _bundles(app: web.Application) -> AsyncIterator[None]:
+    retention = app[SETTINGS].event_bundle_retention
+    async with (
+        FileBundles(app[SETTINGS].event_root_dir) as bundles,
+        BundleIntake(intake=app[INTAKE], registry=app[REGISTRY], bundles=bundles) as app[BUNDLE_INTAKE],
+    ):
+        task = None
+        if retention.max_age or retention.max_bytes:
+            task = asyncio.create_task(run_retention(bundles, retention), name="bundle-retention")
+            task.add_done_callback(_tell_defect)
+        yield
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 async def _schema_watch(app: web.Application) -> AsyncIterator[None]:

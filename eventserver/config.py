@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from backends.bundles.retention import Retention
 
 _PREFIX: Final = "SMRTFLOW_"
 _CHECKED_PREFIX: Final = "SMRTFLOW_EVENT_"
@@ -54,6 +57,29 @@ def parse_bytes(value: object) -> object:
     return round(float(match[1]) * _UNITS[match[2].lower()]) if match[2] or "." in match[1] else int(match[1])
 
 
+def parse_retention(value: object) -> object:
+    """Read how long archives are kept: ``90 days``, ``100 GiB``, or both; with ``dry run`` nothing is removed.
+
+    Raises:
+        ValueError: text that says something else.
+
+    """
+    if not isinstance(value, str):
+        return value
+    age, size, is_dry_run = None, None, False
+    for part in filter(None, (part.strip().lower() for part in value.split(","))):
+        if match := re.fullmatch(r"([1-9][0-9]{0,4}) ?(?:d|days?)", part):
+            age = timedelta(days=int(match[1]))
+        elif part == "dry run":
+            is_dry_run = True
+        elif re.fullmatch(r"[0-9.]+ ?[kmgt]i?b", part):
+            size = int(str(parse_bytes(part)))
+        else:
+            msg = f"{part!r} is none of: an age such as 90 days, a size such as 100 GiB, dry run"
+            raise ValueError(msg)
+    return Retention(age, size, is_dry_run)
+
+
 def packaged_schemas() -> Path:
     """Return the directory of the schemas of this release: in the wheel, or beside the package in a checkout."""
     package = Path(__file__).parent
@@ -80,6 +106,10 @@ class Settings(BaseSettings):
     event_max_batch_bytes: Bytes = Field(16 * 2**20, description="Largest batch, in bytes")
     event_max_batch_events: int = Field(10_000, ge=1, description="Largest batch, in events")
     event_max_bundle_bytes: Bytes = Field(8 * 2**20, description="Bundles must be smaller than this")
+    event_upload_timeout_seconds: Seconds = Field(300, description="Longest wait for a bundle to arrive")
+    event_bundle_retention: Annotated[Retention, BeforeValidator(parse_retention)] = Field(
+        Retention(), description="What is kept of bundles: `90 days, 100 GiB`; with `dry run` nothing is removed"
+    )
     event_admin_token: SecretStr | None = Field(None, description="Token of operators (`Authorization: Bearer ...`)")
     event_api_secret: SecretStr | None = Field(None, description="Shared secret of the clients; not enforced yet")
     event_body_timeout_seconds: Seconds = Field(30, description="Longest wait for the body of a request")
@@ -205,6 +235,10 @@ def _show(value: object) -> str:
         return "***"
     if value is None:
         return ""
+    if isinstance(value, Retention):
+        days = f"{value.max_age.days} days" if value.max_age else ""
+        size = f"{value.max_bytes} B" if value.max_bytes else ""
+        return ", ".join(filter(None, (days, size, "dry run" if value.is_dry_run else "")))
     text = str(value)
     password = urlsplit(text).password if "://" in text else None
     return text.replace(f":{password}@", ":***@", 1) if password else text

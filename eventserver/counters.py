@@ -26,6 +26,7 @@ class Counters:
         problems: refused requests by (HTTP status, code), whatever they asked for.
         validate_seconds: how long one event took to parse and to validate.
         store_seconds: how long one ``put`` took, its wait for the shared sync included.
+        inspect_seconds: how long one archive took to be read through.
         connections: those that are open now.
         batches: batch requests.
         reloads: attempts to reload the schemas, by ``adopted`` or ``refused``.
@@ -38,6 +39,7 @@ class Counters:
         self.problems: Counter[tuple[int, str]] = Counter()
         self.validate_seconds = Histogram(_SECONDS)
         self.store_seconds = Histogram(_SECONDS)
+        self.inspect_seconds = Histogram(_SECONDS)
         self.connections = 0
         self.batches = 0
         self.reloads: Counter[str] = Counter()

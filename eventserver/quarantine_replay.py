@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 from backends.base import Event, Status
 from backends.errors import StoreUnavailable
 from backends.quarantine import Entry, Filter, Kept, Quarantine
+from eventserver.bundle import is_archive
+from eventserver.bundle_intake import BundleIntake
 from eventserver.intake import Intake, conflict, refused_body
 from eventserver.refusal import Refusal
 
@@ -44,10 +46,11 @@ class ReplayReport(NamedTuple):
 class QuarantineReplay:
     """Hands entries of the quarantine to the intake's rules and to the store, with their first moment of arrival."""
 
-    def __init__(self, quarantine: Quarantine, intake: Intake) -> None:
-        """Take both, open."""
+    def __init__(self, quarantine: Quarantine, intake: Intake, bundles: BundleIntake) -> None:
+        """Take all, open."""
         self._quarantine = quarantine
         self._intake = intake
+        self._bundles = bundles
 
     async def replay(self, id_: str) -> Replayed:
         """Try one entry.
@@ -97,6 +100,26 @@ class QuarantineReplay:
         return Replayed(GONE, None) if kept is None else kept
 
     async def _replay(self, kept: Sequence[Kept]) -> list[Replayed]:
+        archives = [one for one in kept if is_archive(one.body)]
+        kept = [one for one in kept if not is_archive(one.body)]
+        replayed = [await self._replay_archive(one) for one in archives]
+        return [*replayed, *await self._replay_events(kept)]
+
+    async def _replay_archive(self, kept: Kept) -> Replayed:
+        """Take a bundle; what it was called is not known any more."""
+        entry = kept.entry
+        async with self._bundles.bundles.receive() as incoming:
+            await incoming.write(kept.body)
+            try:
+                receipt = await self._bundles.take(incoming, name="", received=entry.received)
+            except Refusal as refusal:
+                return await self._refuse_again(kept, refusal)
+            except StoreUnavailable:
+                return Replayed(Status.UNAVAILABLE, entry.id)
+        await self._quarantine.drop([entry.id])
+        return Replayed(receipt.status, None)
+
+    async def _replay_events(self, kept: Sequence[Kept]) -> list[Replayed]:
         verdicts = await asyncio.to_thread(self._judge_all, kept)
         events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
         outcomes = iter(await self._intake.store.put(events) if events else ())

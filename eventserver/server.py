@@ -33,6 +33,8 @@ _DRAIN_INTERVAL: Final = 0.02
 _CUT_SECONDS: Final = 1
 """For what is still in flight when the time for it is over: its tasks are cancelled, and end."""
 _BACKLOG: Final = 1024
+_READ_BYTES: Final = 64 * 1024
+"""Of a body, beyond which no more is read until a handler asks; the framework's own figure is four times as much."""
 _COLLECT_AFTER: Final = 20_000
 """New objects that outlive others before the youngest are collected."""
 
@@ -127,6 +129,7 @@ def connection_factory(runner: web.AppRunner, settings: Settings) -> Callable[[]
         counters=runner.app[COUNTERS],
         head_seconds=settings.event_body_timeout_seconds,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
+        read_bufsize=_READ_BYTES,
         access_log=None,
     )
 

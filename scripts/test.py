@@ -1,6 +1,8 @@
 """Run the tests: all of them on this Python, and all but the slow ones on the other supported one where it is found.
 
-``make test`` calls it. Arguments go to pytest. With ``CI=true`` both Pythons are required.
+``make test`` calls it. Arguments go to pytest, which has as many processes as there are cores, four at most (``-n 0``:
+one).
+With ``CI=true`` both Pythons are required.
 """
 
 import os
@@ -9,6 +11,8 @@ import sys
 from pathlib import Path
 
 SUPPORTED = ("3.11", "3.13")
+PROCESSES = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup")
+"""Most tests wait, for servers and for disks; those that ask for one real server stay in one process."""
 
 
 def version_of(python: str) -> str | None:
@@ -42,7 +46,7 @@ def run_pytest(python: str, title: str, arguments: list[str]) -> int:
     """Run pytest under an interpreter, after a line that says what runs where; 5, no test selected, is a failure."""
     version = version_of(python)
     print(f"\n=== Python {version}: {title}", flush=True)
-    return subprocess.run([python, "-m", "pytest", *arguments], check=False).returncode
+    return subprocess.run([python, "-m", "pytest", *PROCESSES, *arguments], check=False).returncode
 
 
 def main() -> int:

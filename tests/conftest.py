@@ -1,9 +1,11 @@
 """What all tests share: a seed that is printed, figures for people, what the soak does more often, real servers.
 
-Of each kind of server one is started in a run, when the first test asks for it.
+Of each kind of server one is started in a run, when the first test asks for it: the tests that ask for the same one are
+run by the same process (``pytest-xdist``'s groups).
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from random import SystemRandom
@@ -29,18 +31,28 @@ settings.register_profile(
 )
 
 
+def pytest_configure() -> None:
+    """Choose the session's seed, once for all the processes that run its tests."""
+    os.environ.setdefault("TEST_SEED", str(SystemRandom().randrange(10**6)))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that is marked ``seeds(n)`` the seeds 0 to n-1; in the soak more of them, other ones each time."""
     marker = metafunc.definition.get_closest_marker("seeds")
     if marker is not None:
         first, count = 0, marker.args[0]
         if settings.get_current_profile_name() == PROFILE:
-            first, count = int(_environment_seed() or 0) * 1_000_000, more_often(count)
+            first, count = int(os.environ["TEST_SEED"]) * 1_000_000, more_often(count)
         metafunc.parametrize("seed", range(first, first + count))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the soak, let properties and state machines run through more examples than they ask for."""
+    """Group what asks for one server; in the soak, let properties and state machines run through more examples."""
+    for item in items:
+        for name in ("elasticsearch", "cassandra"):
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))
     if settings.get_current_profile_name() != PROFILE:
         return
     holders: dict[int, tuple[Any, str]] = {}
@@ -81,7 +93,8 @@ def show(pytestconfig: pytest.Config) -> Show:
 
     def write(text: str) -> None:
         with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
-            print(f"\n  {text}", flush=True)  # noqa: T201 - it is for people
+            # The output of a process of pytest-xdist is not its own.
+            print(f"\n  {text}", file=sys.stderr, flush=True)  # noqa: T201 - it is for people
 
     return write
 
@@ -89,7 +102,7 @@ def show(pytestconfig: pytest.Config) -> Show:
 @pytest.fixture(scope="session")
 def seed(show: Show) -> str:
     """Return the seed of this session: from the environment (TEST_SEED), or a new one; shown either way."""
-    value = _environment_seed() or str(SystemRandom().randrange(10**6))
+    value = os.environ["TEST_SEED"]
     show(f"TEST_SEED={value}")
     return value
 
@@ -137,7 +150,3 @@ def keyspace(cassandra: Cassandra) -> Iterator[str]:
     yield keyspace
     cassandra.heal()
     cassandra.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
-
-
-def _environment_seed() -> str | None:
-    return os.environ.get("TEST_SEED")

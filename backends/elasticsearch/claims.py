@@ -38,6 +38,10 @@ class Claims:
         self._patience = patience
         self._seen: dict[str, tuple[str, float]] = {}
 
+    def forget(self) -> None:
+        """Forget which claims were seen without an event: those that are there now are others."""
+        self._seen.clear()
+
     async def renew(self, pairs: Sequence[tuple[Pending, Claim]], deadline: float) -> None:
         """Write claims again, as they were when they were read, so that they count as new arrivals.
 
@@ -79,7 +83,8 @@ class Claims:
         (other,) = await self._documents.read([Place(claim.name, each.event.uuid)], deadline=deadline)
         if other is None:
             return
-        (mine,) = await self._documents.read_claims([each.event.uuid], deadline=deadline)
+        claims = await self._documents.read_claims([each.event.uuid], deadline=deadline)
+        mine = claims[0] if claims else None
         if mine is not None and mine.name == each.index:
             body = b'{"index":"%b","bytes":%d}' % (claim.name.encode(), len(other.source))
             async with self._bulk.call(deadline):

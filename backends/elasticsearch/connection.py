@@ -37,6 +37,7 @@ _LARGE: Final = 1 << 20
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
 _TRANSIENT: Final = frozenset({429, 502, 503, 504})
+CLOSED: Final = "index_closed_exception"
 _FULL: Final = ("flood-stage", "read-only-allow-delete", "/12/")
 
 
@@ -93,6 +94,8 @@ def problem(status: int, kind: str, reason: str) -> StoreError:
         return StoreUnavailable("Elasticsearch refuses the credentials of the store URL (401)")
     if status == 403:  # noqa: PLR2004
         return StoreUnavailable(f"Elasticsearch does not allow this to the user of the store URL (403): {reason[:300]}")
+    if kind == CLOSED:
+        return Transient(f"an index in Elasticsearch is closed: {reason[:300]}")
     text = f"Elasticsearch answered {status} {kind}: {reason[:300]}"
     return Transient(text) if status in _TRANSIENT else StoreUnavailable(text)
 
@@ -214,8 +217,10 @@ class Connection:
             raise StoreUnavailable("what answers at the store URL is not Elasticsearch")
         return answer
 
-    async def ask(self, method: str, target: str, body: bytes | None = None, *, deadline: float) -> Answer:
-        """Send a request that may be sent twice, again while Elasticsearch is overloaded or can't be reached.
+    async def ask(
+        self, method: str, target: str, body: bytes | None = None, *, deadline: float, mimetype: str = JSON
+    ) -> Answer:
+        """Send a request that may be sent twice, again while Elasticsearch is overloaded or can't do it *now*.
 
         Returns:
             An answer that says more than that.
@@ -227,8 +232,8 @@ class Connection:
         pauses, attempts = Pauses(deadline), 0
         while True:
             try:
-                answer = await self.send(method, target, body, deadline=deadline)
-                error = answer.problem() if answer.status in _TRANSIENT else None
+                answer = await self.send(method, target, body, deadline=deadline, mimetype=mimetype)
+                error = None if answer.ok else answer.problem()
             except Transient as failure:
                 attempts += isinstance(failure, ConnectionFailed)
                 if attempts >= ATTEMPTS + len(self._options.hosts) - 1:

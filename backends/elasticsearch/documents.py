@@ -6,11 +6,12 @@ from typing import Any, Final, NamedTuple
 
 from jiter import from_json
 
-from backends.elasticsearch.connection import Connection
+from backends.elasticsearch.connection import Connection, Pauses, Transient
+from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.layout import Layout
 from backends.elasticsearch.records import Claim
 from backends.elasticsearch.slices import Cut, cut_sources
-from backends.errors import StoreUnavailable
+from backends.errors import StoreError, StoreUnavailable
 
 PIECE_BYTES: Final = 4 * 1024 * 1024
 PIECE_DOCUMENTS: Final = 500
@@ -42,10 +43,11 @@ class Document(NamedTuple):
 class Documents:
     """Reads documents by their ids."""
 
-    def __init__(self, connection: Connection, layout: Layout) -> None:
-        """Read over a connection, by the names of a layout."""
+    def __init__(self, connection: Connection, layout: Layout, counts: Counts) -> None:
+        """Read over a connection, by the names of a layout; count what is tried again."""
         self._connection = connection
         self._layout = layout
+        self._counts = counts
 
     async def read(
         self, places: Sequence[Place], *, deadline: float, sizes: Sequence[int] | None = None
@@ -73,12 +75,19 @@ class Documents:
                 )
         return documents
 
-    async def read_claims(self, uuids: Sequence[str], *, deadline: float) -> list[Claim | None]:
-        """Return the claim on each uuid, or None."""
+    async def read_claims(self, uuids: Sequence[str], *, deadline: float) -> list[Claim | None] | None:
+        """Return the claim on each uuid, or None where there is none; None alone when there is no index of claims.
+
+        Raises:
+            StoreUnavailable: one of them can't be read now.
+
+        """
         claims: list[Claim | None] = []
         for start in range(0, len(uuids), PIECE_DOCUMENTS):
             piece = [Place(self._layout.claims, uuid) for uuid in uuids[start : start + PIECE_DOCUMENTS]]
             rest, sources = await self._ask(piece, deadline)
+            if any(map(_is_nowhere, rest["docs"])):
+                return None
             for found in rest["docs"]:
                 source = from_json(sources[found["_source"]]) if found.get("found") else {}
                 claims.append(
@@ -89,20 +98,28 @@ class Documents:
         return claims
 
     async def _ask(self, places: Sequence[Place], deadline: float) -> Cut:
-        cut = await self._ask_once(places, deadline)
-        if any("error" in found for found in cut.rest["docs"]):
+        found = await self._ask_until_known(places, deadline)
+        if any(map(_is_nowhere, found.rest["docs"])):
             # An alias may have been deleted that is written and read by.
-            await self._layout.restore_aliases()
-            cut = await self._ask_once(places, deadline)
-        return cut
-
-    async def _ask_once(self, places: Sequence[Place], deadline: float) -> Cut:
-        answer = await self._connection.ask("POST", "/_mget", _body(places), deadline=deadline)
-        if not answer.ok:
-            raise answer.problem()
-        found = await cut(answer.body, 2)
-        _check(found.rest, len(places))
+            await self._layout.restore_aliases(deadline)
+            found = await self._ask_until_known(places, deadline)
         return found
+
+    async def _ask_until_known(self, places: Sequence[Place], deadline: float) -> Cut:
+        """Ask again while one of the documents can't be read: its shard may be on its way from one node to another."""
+        pauses = Pauses(deadline)
+        while True:
+            answer = await self._connection.ask("POST", "/_mget", _body(places), deadline=deadline)
+            if not answer.ok:
+                raise answer.problem()
+            found = await cut(answer.body, 2)
+            error = _problem(found.rest["docs"], len(places))
+            if error is None:
+                return found
+            if not isinstance(error, Transient):
+                raise error
+            self._counts.retries += 1
+            await pauses.wait(error)
 
 
 async def cut(answer: bytes, depth: int) -> Cut:
@@ -125,15 +142,21 @@ def _body(places: Sequence[Place]) -> bytes:
     return b'{"docs":[%b]}' % documents
 
 
-def _check(answer: Mapping[str, Any], count: int) -> None:
-    """Require an answer for each document; an index that is not there has none."""
-    found: list[dict[str, Any]] = answer["docs"]
-    for each in found:
-        error = each.get("error")
-        if error is not None and error.get("type") != "index_not_found_exception":
-            raise StoreUnavailable(f"Elasticsearch can't read {each['_index']}: {error.get('reason')}")
-    if len(found) != count:
-        raise StoreUnavailable("Elasticsearch answered for other documents than it was asked for")
+def _is_nowhere(found: Mapping[str, Any]) -> bool:
+    """Tell whether a document was asked for in an index, or by an alias, that is not there."""
+    return bool(found.get("error", {}).get("type") == "index_not_found_exception")
+
+
+def _problem(answered: Sequence[Mapping[str, Any]], count: int) -> StoreError | None:
+    """Return why one of the documents can't be read, if so; in an index that is not there, there is none."""
+    if len(answered) != count:
+        return StoreUnavailable("Elasticsearch answered for other documents than it was asked for")
+    for found in answered:
+        if "error" in found and not _is_nowhere(found):
+            text = f"Elasticsearch can't read {found['_index']}: {found['error'].get('reason')}"
+            is_forbidden = found["error"].get("type") == "security_exception"
+            return StoreUnavailable(text) if is_forbidden else Transient(text)
+    return None
 
 
 def _version(found: Mapping[str, Any]) -> str:

@@ -24,12 +24,11 @@ from typing import Final
 from backends.base import Outcome, Status
 from backends.elasticsearch.bulk import Bulk, Group, Item
 from backends.elasticsearch.claims import PATIENCE, Claims
-from backends.elasticsearch.connection import ATTEMPTS, ConnectionFailed, Pauses, Transient, problem
+from backends.elasticsearch.connection import ATTEMPTS, CLOSED, ConnectionFailed, Pauses, Transient, problem
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.documents import Document, Documents, Place
 from backends.elasticsearch.judging import judge
 from backends.elasticsearch.layout import Layout
-from backends.elasticsearch.mapping.flattening import SMALL
 from backends.elasticsearch.pending import Pending
 from backends.elasticsearch.records import Claim, claim_of, read_record
 from backends.errors import StoreError
@@ -101,10 +100,8 @@ class Identity:
         for passenger in group.close():
             event = passenger.event
             each = Pending(passenger, self._layout.index_of(event.event_type_id, event.event_type_version))
-            if len(event.record) > SMALL:
-                flattening = self._layout.flattening_of(event.event_type_id, event.event_type_version)
-                if flattening is not None:
-                    each.as_is = await asyncio.to_thread(flattening.is_excessive, event.record)
+            event_type = (event.event_type_id, event.event_type_version)
+            each.as_is = await self._layout.guards.is_excessive(event_type, event.record, group.deadline)
             pending.append(each)
         return pending
 
@@ -123,7 +120,8 @@ class Identity:
         """Settle what the answer decides, and look into the rest."""
         now = time.monotonic()
         unclear = []
-        missing: dict[str, tuple[str, int] | None] = {}
+        missing: dict[str, tuple[str, int]] = {}
+        are_claims_missing = False
         for each, (claim, event) in zip(pending, items, strict=True):
             if claim.status == _CREATED:
                 each.claimed_at = sent
@@ -131,34 +129,36 @@ class Identity:
             if event.status == _CREATED and claim.status in _THERE and now - each.claimed_at < self._lease:
                 self._store(each)
                 continue
-            if claim.status == _MISSING:
-                missing[self._layout.claims] = None
+            are_claims_missing |= claim.status == _MISSING
             if event.status == _MISSING:
                 missing[each.index] = (each.event.event_type_id, each.event.event_type_version)
             if _take_note(each, claim, event):
                 unclear.append(each)
-        if missing:
-            await asyncio.gather(*(self._create(*each, pending, deadline) for each in missing.items()))
+        if are_claims_missing:
+            # First: where there are events and no claims, these were deleted.
+            self._claims.forget()
+            if not await self._create(self._layout.claims, None, pending, deadline):
+                missing.clear()
+        await asyncio.gather(*(self._create(*each, pending, deadline) for each in missing.items()))
         if unclear:
             await self._look_into(unclear, deadline)
 
     async def _create(
         self, name: str, event_type: tuple[str, int] | None, pending: Sequence[Pending], deadline: float
-    ) -> None:
+    ) -> bool:
+        """Create what is missing; tell whether it is there now. If not, the events that need it have a problem."""
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                await self._layout.create(name, event_type)
-        except TimeoutError:
-            error: StoreError = Transient(f"Elasticsearch has not created {name} in time")
+            await self._layout.create(name, event_type, deadline=deadline)
         except StoreError as failure:
             error = failure
         else:
-            return
+            return True
         for each in pending:
             if event_type is None or each.index == name:
                 each.problem = error
                 if not isinstance(error, Transient):
                     each.settle(error)
+        return False
 
     async def _look_into(self, unclear: Sequence[Pending], deadline: float) -> None:
         try:
@@ -197,7 +197,7 @@ class Identity:
         """Return the claim on each uuid, and the event that it leads to."""
         claimed: list[tuple[Pending, Claim]] = []
         claims = await self._documents.read_claims([each.event.uuid for each in unclear], deadline=deadline)
-        for each, claim in zip(unclear, claims, strict=True):
+        for each, claim in zip(unclear, claims or [None] * len(unclear), strict=True):
             if claim is None:
                 each.problem = Transient("Elasticsearch has lost a claim just made")
             else:
@@ -224,7 +224,7 @@ class Identity:
 def _take_note(each: Pending, claim: Item, event: Item) -> bool:
     """Note why an event was not stored; what time does not mend settles it. Tell whether it is to be looked into."""
     each.is_late |= event.status == _CREATED
-    if event.status == _REFUSED and not each.as_is:
+    if event.status == _REFUSED and not each.as_is and event.kind != CLOSED:
         each.as_is = True
         return False
     for item in (claim, event):

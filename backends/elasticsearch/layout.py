@@ -13,52 +13,78 @@ Everything is written by the name without a number, and only if that is an alias
 accident, and an index can be replaced by ``-000002`` behind it. An event that its index refuses is kept there as text
 (``records.as_is``), so whatever an event is, one document id in one index decides which one is there.
 
-Each index is created whole, when it is needed first; what somebody deleted comes again the same way.
+Each index is created whole, when it is needed first; what somebody deleted comes again the same way. The claims come
+into being before any index of events. Where there are events and no claims, these were deleted: then they are made
+again from the events (``rebuilding``), and get their alias when they are whole, which is noted in their mapping.
 """
 
-import asyncio
 import json
-import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from backends.elasticsearch.attempts import Attempts
+from backends.elasticsearch.bodies import CLAIMS, CLAIMS_ARE_WHOLE, are_whole, make_body
 from backends.elasticsearch.connection import Answer, Connection
-from backends.elasticsearch.mapping import Flattening, added_fields, make_as_is_mappings, make_mappings
+from backends.elasticsearch.guards import Guards
+from backends.elasticsearch.mapping import added_fields
 from backends.elasticsearch.options import Options
-from backends.elasticsearch.records import AS_IS, RECORD
+from backends.elasticsearch.rebuilding import Rebuilding
+from backends.elasticsearch.records import AS_IS
+from backends.errors import StoreUnavailable
 
-_LOGGER: Final = logging.getLogger(__name__)
 SECONDS: Final = 30.0
-"""What creating an index may take; a put that needs it waits no longer than a put may."""
+"""What each step of creating an index may take; who needs it waits no longer than it may."""
 _GENERATION: Final = "-000001"
 _NUMBER: Final = re.compile(r"-[0-9]{6}$")
-# A claim is read by its id and never searched by what it says: without fields it costs Elasticsearch a tenth less.
-_CLAIMS: Final = {"dynamic": False, "properties": {}}
 
 EventType = tuple[str, int]
+
+
+class Found(NamedTuple):
+    """What is there under the prefix."""
+
+    has_events: bool
+    """Whether there is an index of events."""
+    has_claims: bool
+    """Whether the claims are there, and whole."""
+
+
+class _Index(NamedTuple):
+    name: str
+    aliases: frozenset[str]
 
 
 class Layout:
     """The names under one prefix.
 
+    Args:
+        connection: asks.
+        options: prefix, and settings of the indices.
+        lease: as of ``Rebuilding``.
+        read_only: nothing is created or restored.
+
     Attributes:
         events: alias of all events.
         claims: alias of the claims.
         as_is: alias of the events that could not be indexed.
+        guards: what an event must be looked at for before it is indexed.
 
     """
 
-    def __init__(self, connection: Connection, options: Options) -> None:
+    def __init__(self, connection: Connection, options: Options, *, lease: float, read_only: bool) -> None:
         self._connection = connection
         self._options = options
+        self._lease = lease
+        self._read_only = read_only
         self._schemas: dict[EventType, Mapping[str, Any]] = {}
-        self._flattenings: dict[EventType, Flattening] = {}
-        self._creations: dict[str, asyncio.Task[None]] = {}
+        self._creations = Attempts(are_logged=True)
+        self._attempts = Attempts()
         self.events = options.prefix
         self.claims = f"{options.prefix}-claims"
         self.as_is = f"{options.prefix}-asis"
+        self.guards = Guards(connection, self._attempts, self.index_of)
 
     def index_of(self, event_type_id: str, event_type_version: int) -> str:
         """Return the name that events of a type are written to."""
@@ -68,137 +94,165 @@ class Layout:
         """Return the names that were prepared."""
         return [self.index_of(*event_type) for event_type in self._schemas]
 
-    def flattening_of(self, event_type_id: str, event_type_version: int) -> Flattening | None:
-        """Return what an event of this type must be looked at for; None when there is nothing."""
-        return self._flattenings.get((event_type_id, event_type_version))
-
     @staticmethod
     def without_number(index: str) -> str:
         """Return the name that an index is written by."""
         return _NUMBER.sub("", index)
 
-    async def prepare(self, schemas: Mapping[EventType, Mapping[str, Any]]) -> None:
+    async def prepare(self, schemas: Mapping[EventType, Mapping[str, Any]], deadline: float | None = None) -> None:
         """Create what is missing for these types, and index what their schemas have more than before.
 
         Raises:
-            StoreError: it did not succeed; what was created stays.
+            StoreError: it did not succeed, or not by the deadline; what was created stays.
 
         """
         self._schemas.update(schemas)
-        for event_type, schema in schemas.items():
-            self._flattenings[event_type] = Flattening(make_mappings(schema))
-        await self.create(self.claims)
-        await asyncio.gather(*(self._prepare(event_type) for event_type in schemas))
+        await self.create(self.claims, deadline=deadline)
+        for event_type in schemas:
+            self._creations.begin(*self._creation(self.index_of(*event_type), event_type))
+        for event_type in schemas:
+            await self._prepare(event_type, deadline)
 
-    async def create(self, name: str, event_type: EventType | None = None) -> None:
+    async def create(self, name: str, event_type: EventType | None = None, *, deadline: float | None = None) -> None:
         """Create the index behind a name, or its aliases where only these are missing; idempotent.
 
         Those who want it at the same time share one attempt, which goes on when they don't wait any longer.
-        """
-        task = self._creations.get(name)
-        if task is None:
-            task = asyncio.create_task(self._create(name, event_type), name=f"create {name}")
-            self._creations[name] = task
-            task.add_done_callback(lambda done: self._created(name, done))
-        await asyncio.shield(task)
 
-    def _created(self, name: str, task: "asyncio.Task[None]") -> None:
-        del self._creations[name]
-        if not task.cancelled() and (error := task.exception()):
-            _LOGGER.warning("index %s could not be created: %s", name, error)
+        Args:
+            name: one of ``index_of``, or ``claims``.
+            event_type: whose events it is for; None for the claims.
+            deadline: a moment of ``time.monotonic``; None waits to the end.
+
+        Raises:
+            StoreError: it did not succeed, or not in time.
+
+        """
+        if self._read_only:
+            raise StoreUnavailable(f"{name} was deleted; a server that writes makes it again")
+        await self._creations.share(*self._creation(name, event_type), deadline)
 
     async def close(self) -> None:
         """Wait for nothing any more."""
-        tasks = list(self._creations.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._creations.close()
+        await self._attempts.close()
 
-    async def restore_aliases(self) -> bool:
-        """Give all indices the aliases that they lack; tell whether there are any events."""
-        answer = await self._ask("GET", f"/{self.events}-*/_alias?expand_wildcards=open")
-        if not answer.ok:
-            raise answer.problem()
-        own = {name: set(found["aliases"]) for name, found in answer.value().items() if self._is_own(name)}
-        await self._add_aliases(own)
-        return any(map(self._is_of_events, own))
+    async def restore_aliases(self, deadline: float) -> Found:
+        """Give all indices the aliases that they lack; tell what is there.
 
-    def _is_own(self, name: str) -> bool:
-        return self._is_of_events(name) or (self.without_number(name) == self.claims != name)
+        That the claims are missing is mended in the background.
 
-    def _is_of_events(self, name: str) -> bool:
-        return re.fullmatch(rf"{re.escape(self.events)}-[a-z][a-z0-9_]*-[0-9]+-[0-9]{{6}}", name) is not None
+        Raises:
+            StoreError: it did not succeed by the deadline; or an alias is missing, and the store is open for reading.
 
-    async def _prepare(self, event_type: EventType) -> None:
-        name = self.index_of(*event_type)
-        await self.create(name, event_type)
-        answer = await self._ask("GET", f"/{name}/_mapping")
-        if not answer.ok:
-            raise answer.problem()
-        wanted = self._mappings(event_type)
-        for index, found in answer.value().items():
-            if added := added_fields(found["mappings"], wanted):
-                answer = await self._ask("PUT", f"/{index}/_mapping", added)
-                if not answer.ok:
-                    raise answer.problem()
+        """
+        return await self._attempts.share(f"restoring the aliases of {self.events}", self._restore, deadline)
 
-    async def _create(self, name: str, event_type: EventType | None) -> None:
-        is_of_events = event_type is not None
-        body = {
-            "settings": self._settings(is_of_events=is_of_events),
-            "mappings": self._mappings(event_type) if event_type else _CLAIMS,
-            "aliases": self._aliases(name, is_of_events=is_of_events),
-        }
-        answer = await self._ask("PUT", f"/{name}{_GENERATION}", body)
-        if answer.ok:
-            return
-        if answer.reason()[0] != "resource_already_exists_exception":
-            raise answer.problem()
-        answer = await self._ask("GET", f"/{name}{_GENERATION}/_alias")
-        if not answer.ok:
-            raise answer.problem()
-        await self._add_aliases({index: set(found["aliases"]) for index, found in answer.value().items()})
+    def _creation(self, name: str, event_type: EventType | None) -> tuple[str, Any]:
+        if event_type is None:
+            return f"creating {name}", self._create_claims
+        return f"creating {name}", lambda: self._create(name, event_type)
 
-    async def _add_aliases(self, present: Mapping[str, set[str]]) -> None:
-        """Give indices the aliases that they don't have."""
-        actions = []
-        for index, aliases in present.items():
+    async def _restore(self) -> Found:
+        there = await self._look()
+        claims = there.get(self.claims)
+        if claims is not None and self.claims not in claims.aliases and not await self._are_whole(claims.name):
+            del there[self.claims]
+        actions = self._lacking(there)
+        needed = [each for each in actions if each["add"]["alias"] != self.as_is]
+        if self._read_only and needed:
+            index, alias = needed[0]["add"]["index"], needed[0]["add"]["alias"]
+            raise StoreUnavailable(f"{index} lacks the alias {alias}; a server that writes adds it again")
+        if not self._read_only:
+            await self._add(actions)
+        found = Found(has_events=bool(set(there) - {self.claims}), has_claims=self.claims in there)
+        if found.has_events and not found.has_claims and not self._read_only:
+            self._creations.begin(*self._creation(self.claims, None))
+        return found
+
+    async def _look(self) -> dict[str, _Index]:
+        """Return the index behind each name: the one that it names, or else the newest."""
+        answer = await self._ask("GET", f"/{self.events}-*/_alias?expand_wildcards=open,closed")
+        there: dict[str, _Index] = {}
+        for index, found in sorted(answer.value().items()):
             name = self.without_number(index)
-            for alias, how in self._aliases(name, is_of_events=name != self.claims).items():
-                if alias not in aliases:
-                    actions.append({"add": {"index": index, "alias": alias, **how}})
-        if actions:
-            answer = await self._ask("POST", "/_aliases", {"actions": actions})
-            if not answer.ok:
-                raise answer.problem()
+            if self._is_own(index) and not (name in there and name in there[name].aliases):
+                there[name] = _Index(index, frozenset(found["aliases"]))
+        return there
 
-    def _aliases(self, name: str, *, is_of_events: bool) -> dict[str, dict[str, Any]]:
+    def _is_own(self, index: str) -> bool:
+        kind = "claims|[a-z][a-z0-9_]*-[0-9]+"
+        return re.fullmatch(rf"{re.escape(self.events)}-({kind})-[0-9]{{6}}", index) is not None
+
+    async def _prepare(self, event_type: EventType, deadline: float | None) -> None:
+        name = self.index_of(*event_type)
+        await self.create(name, event_type, deadline=deadline)
+        found = (await self._ask("GET", f"/{name}/_mapping")).value()
+        wanted = make_body(self._options, self._schemas[event_type])["mappings"]
+        mappings = []
+        for index, present in found.items():
+            mappings.append(present["mappings"])
+            if added := added_fields(present["mappings"], wanted):
+                await self._ask("PUT", f"/{index}/_mapping", added)
+                mappings.append(added)
+        self.guards.learn(event_type, mappings)
+
+    async def _create(self, name: str, event_type: EventType) -> None:
+        there = await self._look()
+        if name not in there:
+            body = make_body(self._options, self._schemas.get(event_type, {}))
+            await self._put_index(name, {**body, "aliases": self._aliases(name)})
+            there = await self._look()
+        await self._add(self._lacking({name: there[name]} if name in there else {}))
+
+    async def _create_claims(self) -> None:
+        there = await self._look()
+        if self.claims not in there:
+            body = {**make_body(self._options), "mappings": CLAIMS}
+            if not there:
+                body |= {"mappings": CLAIMS | CLAIMS_ARE_WHOLE, "aliases": self._aliases(self.claims)}
+            await self._put_index(self.claims, body)
+            there = await self._look()
+        claims = there.pop(self.claims, None)
+        if claims is None or self.claims in claims.aliases:
+            return
+        if not await self._are_whole(claims.name):
+            await self._add(self._lacking(there))
+            await Rebuilding(self._connection, self.events, self.without_number, self._lease).fill(claims.name)
+            await self._ask("PUT", f"/{claims.name}/_mapping", CLAIMS_ARE_WHOLE)
+        await self._add(self._lacking({self.claims: claims}))
+
+    async def _are_whole(self, index: str) -> bool:
+        return are_whole((await self._ask("GET", f"/{index}/_mapping")).value()[index]["mappings"])
+
+    async def _put_index(self, name: str, body: Mapping[str, Any]) -> None:
+        """Create an index, unless it is there."""
+        text = json.dumps(body).encode()
+        answer = await self._connection.ask("PUT", f"/{name}{_GENERATION}", text, deadline=time.monotonic() + SECONDS)
+        if not answer.ok and answer.reason()[0] != "resource_already_exists_exception":
+            raise answer.problem()
+
+    def _lacking(self, there: Mapping[str, _Index]) -> list[dict[str, Any]]:
+        """Return the actions that give indices the aliases that they don't have."""
+        return [
+            {"add": {"index": found.name, "alias": alias, **how}}
+            for name, found in there.items()
+            for alias, how in self._aliases(name).items()
+            if alias not in found.aliases
+        ]
+
+    async def _add(self, actions: list[dict[str, Any]]) -> None:
+        if actions:
+            await self._ask("POST", "/_aliases", {"actions": actions})
+
+    def _aliases(self, name: str) -> dict[str, dict[str, Any]]:
         aliases: dict[str, dict[str, Any]] = {name: {}}
-        if is_of_events:
+        if name != self.claims:
             aliases |= {self.events: {}, self.as_is: {"filter": {"term": {AS_IS: True}}}}
         return aliases
 
-    def _settings(self, *, is_of_events: bool) -> dict[str, Any]:
-        options = self._options
-        settings: dict[str, Any] = {
-            # The order in which claims are made is the order of arrival: one shard counts it.
-            "number_of_shards": options.shards if is_of_events else 1,
-            "translog": {"durability": "request"},
-        }
-        if options.replicas is None:
-            settings["auto_expand_replicas"] = "0-1"
-        else:
-            settings["number_of_replicas"] = options.replicas
-        if options.refresh_interval is not None:
-            settings["refresh_interval"] = options.refresh_interval
-        return {"index": settings}
-
-    def _mappings(self, event_type: EventType) -> dict[str, Any]:
-        mappings = make_mappings(self._schemas.get(event_type, {}))
-        record = make_as_is_mappings()["properties"]["record"]
-        mappings["properties"] |= {AS_IS: {"type": "boolean"}, RECORD: record}
-        return mappings
-
     async def _ask(self, method: str, target: str, body: Any = None) -> Answer:
         text = None if body is None else json.dumps(body).encode()
-        return await self._connection.ask(method, target, text, deadline=time.monotonic() + SECONDS)
+        answer = await self._connection.ask(method, target, text, deadline=time.monotonic() + SECONDS)
+        if not answer.ok:
+            raise answer.problem()
+        return answer

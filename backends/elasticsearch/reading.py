@@ -1,11 +1,12 @@
 """Reading: an event by its uuid, and lists."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from backends.base import Page, Position, Query
-from backends.elasticsearch.connection import Answer, Connection
+from backends.elasticsearch.connection import Answer, Connection, Pauses, Transient
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.documents import PIECE_BYTES, UNKNOWN_BYTES, Document, Documents, Place
 from backends.elasticsearch.layout import Layout
@@ -15,6 +16,7 @@ from backends.errors import StoreUnavailable
 
 _PAGE: Final = 1000
 _MISSING: Final = 404
+_REFRESH_SECONDS: Final = 50.0
 _FILTER: Final = "timed_out,hits.hits._index,hits.hits._id,hits.hits.sort"
 
 
@@ -47,12 +49,16 @@ class Reading:
 
     async def get(self, uuid: str, deadline: float) -> bytes | None:
         """Return the record of an event; see ``EventStore.get``."""
-        (claim,) = await self._documents.read_claims([uuid], deadline=deadline)
+        claims = await self._documents.read_claims([uuid], deadline=deadline)
+        claim = claims[0] if claims else None
         if claim is not None:
             place = Place(claim.name, uuid)
         else:
-            # Somebody deleted the claims, or their alias: then what can be searched for is there all the same.
-            hits = await self._search({"size": 1, "query": {"ids": {"values": [uuid]}}}, deadline)
+            if claims is None:
+                # Somebody deleted them; what was acknowledged is there all the same.
+                await self._refresher.wait()
+            by_arrival = {"size": 1, "sort": [{"@received": "asc"}], "query": {"ids": {"values": [uuid]}}}
+            hits = await self._search(by_arrival, deadline)
             if not hits:
                 return None
             place = Place(hits[0]["_index"], uuid)
@@ -103,7 +109,8 @@ class Reading:
         target = f"/{self._layout.events}/_search?allow_partial_search_results=false&filter_path={_FILTER}"
         answer = await self._connection.ask("POST", target, text, deadline=deadline)
         if answer.status == _MISSING:
-            if not await self._layout.restore_aliases():
+            found = await self._layout.restore_aliases(deadline)
+            if not found.has_events:
                 return []
             answer = await self._connection.ask("POST", target, text, deadline=deadline)
         value = _checked(answer)
@@ -115,6 +122,8 @@ class Reading:
     async def _claimed(self, hits: Sequence[_Hit], deadline: float) -> list[_Hit]:
         """Leave out what another claim beats, and learn how large the others are."""
         claims = await self._documents.read_claims([hit.position.uuid for hit in hits], deadline=deadline)
+        if claims is None:
+            return list(hits)
         claimed = []
         for hit, claim in zip(hits, claims, strict=True):
             if claim is None:
@@ -137,20 +146,25 @@ class Reading:
 
 
 async def refresh(connection: Connection, layout: Layout, name: str, deadline: float) -> None:
-    """Make all that is there seen by searches.
+    """Make all that is there seen by searches, by the aliases too.
 
     Raises:
         StoreUnavailable: not all of it could be.
 
     """
-    answer = await connection.ask("POST", f"/{name}/_refresh", deadline=deadline)
-    if answer.status == _MISSING:
-        await layout.restore_aliases()
-        answer = await connection.ask("POST", f"/{name}/_refresh", deadline=deadline)
-        if answer.status == _MISSING:
-            return
-    if _checked(answer)["_shards"]["failed"]:
-        raise StoreUnavailable("Elasticsearch can't read a part of its data now")
+    # An alias that one of its indices lacks hides that one's events from a list, and nothing else says so.
+    found = await layout.restore_aliases(deadline)
+    if not (found.has_claims if name == layout.claims else found.has_events):
+        return
+    pauses = Pauses(deadline)
+    while _checked(await _refresh(connection, name, deadline))["_shards"]["failed"]:
+        await pauses.wait(Transient("Elasticsearch can't read a part of its data now"))
+
+
+async def _refresh(connection: Connection, name: str, deadline: float) -> Answer:
+    # It waits for a shard that is not there, and after a minute it says that nothing has failed.
+    limit = min(deadline, time.monotonic() + _REFRESH_SECONDS)
+    return await connection.ask("POST", f"/{name}/_refresh", deadline=limit)
 
 
 def _checked(answer: Answer) -> dict[str, Any]:

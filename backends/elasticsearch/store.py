@@ -20,7 +20,7 @@ from backends.elasticsearch.claims import PATIENCE
 from backends.elasticsearch.connection import Connection, problem
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.documents import Documents
-from backends.elasticsearch.identity import Identity
+from backends.elasticsearch.identity import LEASE, Identity
 from backends.elasticsearch.layout import Layout
 from backends.elasticsearch.options import Options
 from backends.elasticsearch.reading import Reading, refresh
@@ -47,9 +47,9 @@ class ElasticsearchStore(EventStore):
         self._read_only = read_only
         self._counts = Counts()
         self._connection = connection = Connection(options, self._counts)
-        self.layout = layout = Layout(connection, options)
+        self.layout = layout = Layout(connection, options, lease=min(LEASE, patience), read_only=read_only)
         self._bulk = Bulk(connection, options, self._counts)
-        documents = Documents(connection, layout)
+        documents = Documents(connection, layout, self._counts)
         identity = Identity(self._bulk, documents, layout, self._counts, patience)
         self._admission = Admission(BulkQueue(options, identity.settle), options)
         events = Refresher(lambda: self._refresh(layout.events))
@@ -108,7 +108,7 @@ class ElasticsearchStore(EventStore):
             units = [b'{"delete":{"_index":"%b","_id":"ping"}}\n' % name.encode() for name in names]
             items = [item for (item,) in await self._bulk.send_again(units, 1, deadline=deadline)]
             if any(item.kind == "index_not_found_exception" for item in items) and not self._read_only:
-                await self.layout.prepare({})
+                await self.layout.prepare({}, deadline)
                 continue
             break
         for item in items:

@@ -89,6 +89,8 @@ class Tailing:
         if token is not None and match is None:
             raise _foreign(token)
         numbering = await self._numbering()
+        # All that is numbered so far was claimed before this moment, by writers that do not take longer.
+        written_by = time.monotonic() + self._patience
         if match is not None and (match[1] != numbering.uuid or int(match[2]) > numbering.newest):
             raise _foreign(token or "")
         if numbering.newest < 0:
@@ -98,7 +100,7 @@ class Tailing:
         while last < numbering.newest:
             page = await self._page(last, numbering.newest)
             for piece in _pieces(page):
-                for numbered, record in zip(piece, await self._records(piece), strict=True):
+                for numbered, record in zip(piece, await self._records(piece, written_by), strict=True):
                     if record is None:
                         continue
                     if tell_damage(*numbered.place, record):
@@ -128,10 +130,9 @@ class Tailing:
         target = f"/{self._layout.claims}/_stats/docs?level=shards&filter_path=indices.*.uuid,indices.*.shards"
         answer = await self._ask("GET", target)
         if answer.status == _MISSING:
-            await self._layout.restore_aliases()
-            answer = await self._ask("GET", target)
-            if answer.status == _MISSING:
+            if not await self._make_claims():
                 return _NONE
+            answer = await self._ask("GET", target)
         if not answer.ok:
             raise answer.problem()
         for index in answer.value().get("indices", {}).values():
@@ -140,6 +141,14 @@ class Tailing:
                     numbers = shard["seq_no"]
                     return _Numbering(index["uuid"], numbers["max_seq_no"], numbers["global_checkpoint"])
         return _NOT_STARTED
+
+    async def _make_claims(self) -> bool:
+        """Have the claims made again that somebody deleted, or their alias; tell whether there are any."""
+        deadline = time.monotonic() + self._timeout
+        found = await self._layout.restore_aliases(deadline)
+        if found.has_events and not found.has_claims:
+            await self._layout.create(self._layout.claims, deadline=deadline)
+        return found.has_events or found.has_claims
 
     async def _page(self, last: int, newest: int) -> list[_Numbered]:
         body: dict[str, Any] = {
@@ -153,15 +162,18 @@ class Tailing:
         answer = await self._ask("POST", target, json.dumps(body).encode())
         if not answer.ok:
             raise answer.problem()
-        hits = answer.value().get("hits", {}).get("hits", [])
+        value = answer.value()
+        if value.get("timed_out"):
+            raise StoreUnavailable("Elasticsearch has found a part only")
+        hits = value.get("hits", {}).get("hits", [])
         return [
             _Numbered(hit["sort"][0], Place(hit["_source"]["index"], hit["_id"]), hit["_source"].get("bytes", 0))
             for hit in hits
         ]
 
-    async def _records(self, piece: Sequence[_Numbered]) -> list[bytes | None]:
-        """Return the record for each claim; where there is none, it may be on its way."""
-        deadline, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+    async def _records(self, piece: Sequence[_Numbered], written_by: float) -> list[bytes | None]:
+        """Return the record for each claim; where there is none, it may be on its way until that moment."""
+        pause = _FIRST_PAUSE
         records: dict[Place, bytes] = {}
         waiting = list(piece)
         while True:
@@ -172,7 +184,7 @@ class Tailing:
                 if document is not None:
                     records[place] = read_record(document.source)
             waiting = [numbered for numbered in waiting if numbered.place not in records]
-            if not waiting or time.monotonic() > deadline:
+            if not waiting or time.monotonic() > written_by:
                 return [records.get(numbered.place) for numbered in piece]
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

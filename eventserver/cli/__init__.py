@@ -21,6 +21,7 @@ class _Command(NamedTuple):
 
 _COMMANDS: Final = {
     "serve": _Command("eventserver.cli.serve:serve", "Start the server."),
+    "send": _Command("eventserver.cli.sending:send", "Send events to a server."),
     "events": _Command("eventserver.cli.events:events", "Look up stored events."),
     "export": _Command("eventserver.cli.export:export", "Write events as NDJSON."),
     "import": _Command("eventserver.cli.importing:import_events", "Take over the predecessor's events."),
@@ -31,6 +32,7 @@ _COMMANDS: Final = {
     "schemas": _Command("eventserver.cli.schemas:schemas", "Check schemas and their compatibility."),
     "simulate": _Command("eventserver.cli.simulating:simulate", "Send believable traffic to a server."),
     "verify": _Command("eventserver.cli.verify:verify", "Check that what is stored is whole."),
+    "completion": _Command("eventserver.cli.completion:completion", "Let a shell complete the commands."),
     "config": _Command("eventserver.cli.config:config", "Show the settings in force."),
 }
 

@@ -1,7 +1,6 @@
 """Copying from one store to another: in bulks, several on their way at a time, in the order of arrival."""
 
 import asyncio
-import math
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -10,7 +9,7 @@ from typing import Final, NamedTuple, cast
 
 from backends.base import Arrival, Event, EventStore, Status
 from backends.errors import StorageFull, StoreUnavailable
-from backends.record import read_event
+from backends.record import read_event, received_of
 from eventserver.cli.copy_state import CopyState
 from eventserver.cli.terminal import Advance
 
@@ -18,7 +17,7 @@ BULK_EVENTS: Final = 1000
 BULK_BYTES: Final = 4 * 1024 * 1024
 IN_FLIGHT: Final = 4
 PATIENCE_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 1.0
+_HELD_UP_SECONDS: Final = 2.0
 _SAVE_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
@@ -42,6 +41,21 @@ class Result(NamedTuple):
     conflicts: list[str]
 
 
+class Pass(NamedTuple):
+    """One run through what the source had when it was opened; moments are those of ``time.monotonic``."""
+
+    began: float
+    opened: float
+    ended: float
+    events: int
+    """How many it came upon."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.began
+
+
 class _ForeignToken(Exception):
     """The source did not make the token: its data is another now."""
 
@@ -63,6 +77,9 @@ class Copier:
     Attributes:
         statuses: how many events there were of each outcome.
         damaged: records of the source that could not be read.
+        received: ``@received`` of the last event copied; None before the first.
+        is_held_up: whether the target takes nothing.
+        outages: how often that began.
 
     """
 
@@ -79,6 +96,9 @@ class Copier:
     ) -> None:
         self.statuses: Counter[Status] = Counter()
         self.damaged = 0
+        self.received: str | None = None
+        self.is_held_up = False
+        self.outages = 0
         self._open_source = open_source
         self._target = target
         self._state = state
@@ -88,7 +108,7 @@ class Copier:
         self._patience = patience
         self._saved = time.monotonic()
 
-    async def copy(self) -> None:
+    async def copy(self) -> Pass:
         """Copy all that is there now; what is done is kept in the state, also when it fails.
 
         Raises:
@@ -96,32 +116,13 @@ class Copier:
 
         """
         try:
-            await self._pass()
+            return await self._pass()
         except _ForeignToken:
             self._say("the source is another one than at the last copy: beginning at its first event")
             self._state.forget()
-            await self._pass()
+            return await self._pass()
         finally:
             await self._save()
-
-    async def follow(self) -> None:
-        """Copy what is there and what arrives, until it is stopped; stores that are away are waited for."""
-        self._patience = math.inf
-        has_caught_up = is_away = False
-        while not self._stop.is_set():
-            started = time.monotonic()
-            try:
-                await self.copy()
-            except (StoreUnavailable, StorageFull) as error:
-                if not is_away and not self._stop.is_set():
-                    self._say(f"{error}: trying again")
-                is_away = True
-            else:
-                if not has_caught_up and not self._stop.is_set():
-                    self._say(f"caught up after {self.statuses.total()} events; copying what arrives")
-                has_caught_up, is_away = True, False
-            # A large store takes time to open: that is done half of the time at most.
-            await self._rest(max(POLL_SECONDS, time.monotonic() - started))
 
     async def resume(self) -> None:
         """See whether the target still has what was copied, and put again what was in conflict."""
@@ -138,9 +139,11 @@ class Copier:
         self.statuses += result.statuses
         state.conflicts = result.conflicts
 
-    async def _pass(self) -> None:
+    async def _pass(self) -> Pass:
         pending: deque[tuple[asyncio.Task[Result], Bulk]] = deque()
+        began, found = time.monotonic(), 0
         async with self._open_source() as source:
+            opened = time.monotonic()
             try:
                 async with aclosing(_bulks(source, self._state.token)) as bulks:
                     async for bulk in bulks:
@@ -149,6 +152,7 @@ class Copier:
                             pending.popleft()
                         if self._stop.is_set():
                             break
+                        found += len(bulk.events)
                         pending.append((asyncio.create_task(self._put(bulk.events)), bulk))
                 while pending:
                     await self._finish(*pending[0])
@@ -158,10 +162,12 @@ class Copier:
                     task.cancel()
                 await asyncio.gather(*(task for task, _ in pending), return_exceptions=True)
                 self.damaged = max(self.damaged, _damaged(source))
+        return Pass(began, opened, time.monotonic(), found)
 
     async def _finish(self, task: Awaitable[Result], bulk: Bulk) -> None:
         result = await task
         self.statuses += result.statuses
+        self.received = received_of(bulk.events[-1].record)
         self._advance(len(bulk.events))
         self._state.note(bulk.token, bulk.events[-1].uuid, result.conflicts)
         if time.monotonic() - self._saved > _SAVE_SECONDS:
@@ -179,7 +185,7 @@ class Copier:
 
         """
         result = Result(Counter(), [])
-        waiting, pause, deadline = list(events), _FIRST_PAUSE, time.monotonic() + self._patience
+        waiting, pause, began = list(events), _FIRST_PAUSE, time.monotonic()
         while waiting:
             problem: Exception = StoreUnavailable("the store takes only a part")
             try:
@@ -187,20 +193,33 @@ class Copier:
             except (StoreUnavailable, StorageFull) as error:
                 problem = error
             if waiting:
-                if self._stop.is_set() or time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if self._stop.is_set() or waited > self._patience:
                     raise problem
-                await self._rest(pause)
+                self._tell_held_up(problem, waited)
+                await rest(self._stop, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+        if self.is_held_up:
+            self.is_held_up = False
+            self._say("the other store takes events again")
         return result
+
+    def _tell_held_up(self, problem: Exception, seconds: float) -> None:
+        """Say it once, and not of a moment: a store under load refuses now and then."""
+        if seconds > _HELD_UP_SECONDS and not self.is_held_up:
+            self.is_held_up = True
+            self.outages += 1
+            self._say(f"{problem}: trying again")
 
     async def _attempt(self, events: Sequence[Event]) -> list[Status]:
         return [outcome.status for outcome in await self._target.put(events)]
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait, but not when it is to stop."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
+
+async def rest(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but not when it is to stop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def _sort_out(events: Sequence[Event], statuses: Sequence[Status], result: Result) -> list[Event]:

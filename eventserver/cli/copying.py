@@ -1,6 +1,7 @@
 """``eventserver copy``: events from one store to another."""
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,9 @@ import click
 from backends.errors import StoreError
 from backends.lock import DirectoryLock
 from backends.spool import is_empty
-from eventserver.cli.copier import Copier
+from eventserver.cli.copier import PATIENCE_SECONDS, Copier
 from eventserver.cli.copy_state import MOST_CONFLICTS, CopyState, default_path
+from eventserver.cli.following import Follower
 from eventserver.cli.invocation import AskedWrongly, CommandFailed
 from eventserver.cli.terminal import progress_bar
 from eventserver.cli.two_stores import StoreAddress, with_two_stores
@@ -45,6 +47,9 @@ def copy(
     read may belong to a running server; a data directory that is written must not. Events are copied as they are, with
     the time when they were received.
 
+    With --follow it says how far it is behind, each 15 seconds, until it has caught up: until what is left is what
+    arrived within a second, or fewer than 1000 events. A store that is away is waited for.
+
     Run it again at any time: it goes on where it was, and what is there is not stored twice. An event whose uuid has
     another event in the other store is left out, named, and makes the exit code 1.
     """
@@ -64,12 +69,18 @@ async def _copy(
         schemas = await asyncio.to_thread(_schemas, settings)
         async with target.open(settings, read_only=False) as opened:
             copier = Copier(
-                lambda: source.open(settings, read_only=True), opened, state, stop=stop, say=_say, advance=advance
+                lambda: source.open(settings, read_only=True),
+                opened,
+                state,
+                stop=stop,
+                say=_say,
+                advance=advance,
+                patience=math.inf if follow else PATIENCE_SECONDS,
             )
             try:
                 await opened.prepare(schemas)
                 await copier.resume()
-                await (copier.follow() if follow else copier.copy())
+                await (Follower(copier, stop=stop, say=_say).run() if follow else copier.copy())
             except StoreError as error:
                 _report(copier, state)
                 raise CommandFailed(f"stopped: {error}. Run it again to go on") from error

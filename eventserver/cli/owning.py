@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
+from backends.bundles import FileBundles
 from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
+from eventserver.bundle_intake import BundleIntake
 from eventserver.cli.invocation import AskedWrongly
 from eventserver.config import Settings
 from eventserver.counters import Counters
@@ -21,6 +23,7 @@ class OwnDirectory(NamedTuple):
 
     intake: Intake
     quarantine: Quarantine
+    bundles: BundleIntake
 
 
 @asynccontextmanager
@@ -62,4 +65,6 @@ async def own_directory(settings: Settings, purpose: str) -> AsyncIterator[OwnDi
             counters=Counters(),
             timeout=settings.event_store_timeout_seconds,
         )
-        yield OwnDirectory(intake, quarantine)
+        archives = await stack.enter_async_context(FileBundles(root))
+        bundles = await stack.enter_async_context(BundleIntake(intake=intake, registry=registry, bundles=archives))
+        yield OwnDirectory(intake, quarantine, bundles)

@@ -231,7 +231,7 @@ def _changes_of(server: RunningServer) -> Change:
 
 def _own_changes(own: OwnDirectory) -> Change:
     """Do it ourselves."""
-    replaying = QuarantineReplay(own.quarantine, own.intake)
+    replaying = QuarantineReplay(own.quarantine, own.intake, own.bundles)
 
     async def replay(entry_id: str) -> str:
         return (await replaying.replay(entry_id)).result

@@ -6,7 +6,7 @@ from typing import Any
 
 LONGEST_VALUE = 60
 """Characters of a value that are shown at most."""
-_LONGEST_LIST = 300
+_LONGEST_LIST = 600
 _PRINTED_BITS = 256
 _TYPES = {
     "object": "an object",

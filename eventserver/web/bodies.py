@@ -1,7 +1,7 @@
 """Reading the body of a request, within limits of size and time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -100,7 +100,7 @@ async def whole_body(request: web.Request, *, limit: int, seconds: float, part: 
         yield body
 
 
-async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
+async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> AsyncGenerator[bytes, None]:
     """Yield the body as it arrives, decoded from its content encoding.
 
     What arrived ahead of an end that comes too soon is given first: the bytes before the limit, or those before the
@@ -140,6 +140,7 @@ async def read_chunks(request: web.Request, *, limit: int, seconds: float) -> As
             yield chunk[: limit - size]
             raise too_large(limit)
         yield chunk
+        chunk = b""  # it is not held while the next one is waited for
 
 
 async def _next_chunk(request: web.Request) -> bytes:

@@ -7,6 +7,7 @@ from aiohttp import web
 from backends.base import EventStore
 from backends.quarantine import Quarantine
 from backends.spool import Spool
+from eventserver.bundle_intake import BundleIntake
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
@@ -22,3 +23,4 @@ QUARANTINE: Final = web.AppKey("quarantine", Quarantine)
 BODY_ROOM: Final = web.AppKey("body_room", BodyRoom)
 ANSWER_ROOM: Final = web.AppKey("answer_room", BodyRoom)
 INTAKE: Final = web.AppKey("intake", Intake)
+BUNDLE_INTAKE: Final = web.AppKey("bundle_intake", BundleIntake)

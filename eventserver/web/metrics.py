@@ -72,6 +72,7 @@ def _of_intake(counters: Counters, loaded: set[str]) -> Iterator[Metric]:
     yield CounterMetricFamily(_PREFIX + "batches", "Batch requests", value=counters.batches)
     yield _gauge("connections", "Connections that are open", counters.connections)
     yield _histogram("validate_seconds", "Time to parse and validate an event", counters.validate_seconds)
+    yield _histogram("inspect_seconds", "Time to read an archive through", counters.inspect_seconds)
     yield _histogram("store_seconds", "Time until the store answered, the shared sync included", counters.store_seconds)
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from backends.quarantine import Entry, Filter, Group, InvalidCursor, Kept
 from eventserver.quarantine_replay import GONE, QuarantineReplay
 from eventserver.refusal import Code, Refusal
-from eventserver.web.keys import INTAKE, QUARANTINE
+from eventserver.web.keys import BUNDLE_INTAKE, INTAKE, QUARANTINE
 from eventserver.web.operators import require_operator
 from eventserver.web.responses import json_answer
 
@@ -157,7 +157,7 @@ def _encode_kept(kept: Kept) -> bytes:
 
 
 def _replay_of(request: web.Request) -> QuarantineReplay:
-    return QuarantineReplay(request.app[QUARANTINE], request.app[INTAKE])
+    return QuarantineReplay(request.app[QUARANTINE], request.app[INTAKE], request.app[BUNDLE_INTAKE])
 
 
 def _filter(request: web.Request) -> Filter:

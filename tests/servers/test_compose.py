@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 import yaml  # type: ignore[import-untyped]
 
@@ -23,6 +24,43 @@ PROJECT: Final = Path(__file__).parents[2]
 COMPOSE: Final = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 UNITS: Final = {"m": 2**20, "g": 2**30}
+
+DURATION: Final = {"type": "string", "pattern": r"^(\d+(us|ms|s|m|h))+$"}
+TEXTS: Final = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+NAMED: Final = {"type": "object", "additionalProperties": {"type": ["object", "null"]}}
+HEALTH_CHECK: Final = {
+    "properties": {
+        "test": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+        "retries": {"type": "integer", "minimum": 1},
+        **dict.fromkeys(("interval", "timeout", "start_period"), DURATION),
+    },
+    "additionalProperties": False,
+}
+CONDITION: Final = {"enum": ["service_started", "service_healthy", "service_completed_successfully"]}
+WAITING: Final = {"properties": {"condition": CONDITION}, "required": ["condition"], "additionalProperties": False}
+SERVICE: Final = {
+    "properties": {
+        "build": {"type": "string"},
+        "image": {"type": "string", "pattern": r"^[a-z0-9./-]+:[\w.-]+$"},
+        "profiles": {**TEXTS, "items": {"pattern": "^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"}},
+        "environment": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+        "ports": {**TEXTS, "items": {"type": "string", "pattern": r"^([0-9.]+:)?\d+:\d+$"}},
+        "volumes": {**TEXTS, "items": {"type": "string", "pattern": r"^[a-z]+:/[\w/]+$"}},
+        "depends_on": {"type": "object", "additionalProperties": WAITING},
+        "mem_limit": {"type": "string", "pattern": r"^\d+[bkmg]b?$"},
+        "stop_grace_period": DURATION,
+        "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
+        "healthcheck": HEALTH_CHECK,
+    },
+    "oneOf": [{"required": ["build"]}, {"required": ["image"]}],
+    "additionalProperties": False,
+}
+SCHEMA: Final = {
+    "properties": {"services": {"additionalProperties": SERVICE, "minProperties": 1}, "volumes": NAMED},
+    "required": ["services"],
+    "additionalProperties": False,
+}
+"""The part of the Compose Specification that is used here; a new key is looked up there, and added."""
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -42,6 +80,37 @@ def test_the_stack_is_the_event_server_with_elasticsearch_and_kibana_and_cassand
     assert SERVICES["elasticsearch"]["image"] == an_elasticsearch.IMAGE
     assert SERVICES["kibana"]["image"] == an_elasticsearch.IMAGE.replace("elasticsearch", "kibana")
     assert SERVICES["cassandra"]["image"] == a_cassandra.IMAGE
+
+
+def test_it_is_of_the_form_that_compose_reads() -> None:
+    """No key misspelt, no number where Compose wants a text, no duration without a unit, no name unknown."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(COMPOSE, SCHEMA)
+    for service in SERVICES.values():
+        assert service.get("depends_on", {}).keys() <= SERVICES.keys()
+        assert {volume.partition(":")[0] for volume in service["volumes"]} <= COMPOSE["volumes"].keys()
+    assert COMPOSE["volumes"].keys() == SERVICES.keys()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("mem_limit: 1g", "memory_limit: 1g"),
+        ("interval: 10s", "interval: 10"),
+        ('"8070:8070"', "8070"),
+        ("condition: service_healthy", "condition: healthy"),
+        ("profiles: [cassandra]", "profiles: cassandra"),
+        ("retries: 3", "retries: three"),
+        ("image: cassandra:5.0", "image: cassandra"),
+        ("    build: .\n", ""),
+    ],
+)
+def test_another_form_is_told(before: str, after: str) -> None:
+    """So that the test above can fail."""
+    text = (PROJECT / "docker-compose.yml").read_text()
+    assert before in text
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(text.replace(before, after, 1)), SCHEMA)
 
 
 @each_service

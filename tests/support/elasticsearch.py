@@ -1,10 +1,13 @@
 """What the tests of the Elasticsearch store share."""
 
+import asyncio
 import json
 import urllib.request
 from typing import Any, Final, Protocol
 
+from backends.base import Event, EventStore, Outcome, Status
 from backends.elasticsearch import ElasticsearchStore
+from backends.errors import StoreUnavailable
 from backends.statistics import Histogram
 
 FIRST: Final = "sl_test_event"
@@ -35,10 +38,22 @@ def wipe(url: str, prefix: str) -> bool:
     return len(hits) < 1000
 
 
+async def put_until_taken(store: EventStore, event: Event) -> None:
+    """Put an event again and again, until it is there."""
+    while True:
+        try:
+            (outcome,) = await store.put([event])
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
+        else:
+            assert outcome in (Outcome(Status.STORED), Outcome(Status.DUPLICATE, event.record))
+            return
+
+
 class MakeStore(Protocol):
     """Makes a store, not opened."""
 
-    def __call__(self, *, patience: float = ..., **options: object) -> ElasticsearchStore:
+    def __call__(self, *, patience: float = ..., read_only: bool = ..., **options: object) -> ElasticsearchStore:
         """Make it; ``options`` are fields of ``backends.elasticsearch.Options``."""
         ...
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from support.archives import tgz
 from tests.system.server_process import ServerProcess
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text()
@@ -15,17 +16,23 @@ WITHOUT_EXAMPLE: Final = {
     "/api/v1/docs/{asset}",  # parts of the page
     "/api/v1/quarantine/{id}",  # the id of an example can't be known
     "/api/v1/quarantine/{id}/replay",
+    "/api/v1/files/{uuid}",  # nor can the uuid, which is made of the archive
+    "/api/v1/files/{uuid}/contents",
+    "/api/v1/files/{uuid}/contents/{path}",
 }
 STATUS: Final = re.compile(r"^HTTP/1\.1 (\d{3})", re.MULTILINE)
 
 
-def test_each_curl_of_the_readme_answers_as_it_says(server: ServerProcess) -> None:
+def test_each_curl_of_the_readme_answers_as_it_says(server: ServerProcess, tmp_path: Path) -> None:
     """Every example runs as it stands there, but for the port."""
+    (tmp_path / "example.tgz").write_bytes(tgz())
     examples = EXAMPLE.findall(README)
     assert len(examples) == README.count("\ncurl ")
     for expected, command in examples:
         line = command.replace("localhost:8070", f"127.0.0.1:{server.port}").replace("curl -i", "curl -sS -i", 1)
-        answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True).stdout
+        answer = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+        ).stdout
         found = STATUS.search(answer)
         assert found is not None, command
         assert found[1] == expected, f"{command}\n{answer[:2000]}"

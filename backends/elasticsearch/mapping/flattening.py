@@ -20,9 +20,10 @@ _CONTAINERS: Final = frozenset({dict, list})
 class Flattening:
     """The flattened fields of one index."""
 
-    def __init__(self, mappings: Mapping[str, Any]) -> None:
-        """Find them in mappings as ``make_mappings`` makes them, or as Elasticsearch shows them."""
-        self._paths = tuple(_flattened_paths(mappings.get("properties", {}), ()))
+    def __init__(self, *mappings: Mapping[str, Any]) -> None:
+        """Find them in mappings as ``make_mappings`` makes them, or as Elasticsearch shows them; in all of several."""
+        paths = (path for each in mappings for path in _flattened_paths(each.get("properties", {}), ()))
+        self._paths = tuple(dict.fromkeys(paths))
 
     def is_excessive(self, record: bytes) -> bool:
         """Tell whether indexing an event would cost memory out of all proportion; such a one is to be kept as it is.

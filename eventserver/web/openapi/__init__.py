@@ -13,6 +13,7 @@ from eventserver.schemas import SchemaVersion
 from eventserver.web.keys import REGISTRY, SETTINGS
 from eventserver.web.openapi.components import components
 from eventserver.web.openapi.events import event_paths
+from eventserver.web.openapi.files import file_components, file_paths
 from eventserver.web.openapi.quarantine import quarantine_components, quarantine_paths
 from eventserver.web.openapi.service import service_paths
 from eventserver.web.problem import KINDS
@@ -53,9 +54,12 @@ def openapi_document(settings: Settings, schemas: Iterable[SchemaVersion]) -> di
             "description": "Takes the events of SMRT Link systems, keeps them, and gives them back as they were sent.",
         },
         "servers": [{"url": "/"}],
-        "paths": event_paths(settings, versions) | service_paths(settings, versions) | quarantine_paths(),
+        "paths": event_paths(settings, versions)
+        | service_paths(settings, versions)
+        | file_paths(settings)
+        | quarantine_paths(),
         "components": {
-            "schemas": components(versions) | quarantine_components(),
+            "schemas": components(versions) | file_components() | quarantine_components(),
             "securitySchemes": {"adminToken": _ADMIN_TOKEN},
         },
         "x-codes": [{"code": code, "status": kind.status, "title": kind.title} for code, kind in KINDS.items()],

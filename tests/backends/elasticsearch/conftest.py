@@ -30,9 +30,9 @@ def proxy(elasticsearch_proxy: FaultyProxy) -> Iterator[FaultyProxy]:
 def make(proxy: FaultyProxy, prefix: str) -> MakeStore:
     """Make a store on this test's indices, not opened; as many as there are servers."""
 
-    def make(*, patience: float = 0.3, **options: object) -> ElasticsearchStore:
+    def make(*, patience: float = 0.3, read_only: bool = False, **options: object) -> ElasticsearchStore:
         parsed = Options.parse(f"{proxy.url.replace('http', 'elasticsearch')}/{prefix}", timeout=10)
-        return ElasticsearchStore(replace(parsed, **options), patience=patience)
+        return ElasticsearchStore(replace(parsed, **options), patience=patience, read_only=read_only)
 
     return make
 

@@ -100,6 +100,52 @@ def test_the_file_is_what_kibana_imports() -> None:
     assert set(wanted.values()) == VIEWS.keys()
 
 
+DASHBOARD_KEYS: Final = {
+    "title": str,
+    "description": str,
+    "version": int,
+    "timeRestore": bool,
+    "timeFrom": str,
+    "timeTo": str,
+    "refreshInterval": dict,
+    "optionsJSON": str,
+    "panelsJSON": str,
+    "kibanaSavedObjectMeta": dict,
+}
+"""What a dashboard of model version 2 (``typeMigrationVersion`` 10.2.0) may have, as far as it is used here."""
+
+
+def test_the_dashboard_has_what_its_version_of_the_format_has() -> None:
+    """No other keys, and JSON texts where Kibana wants texts; it brings older versions up to its own on import."""
+    assert (DASHBOARD["coreMigrationVersion"], DASHBOARD["typeMigrationVersion"]) == ("8.8.0", "10.2.0")
+    attributes = DASHBOARD["attributes"]
+    assert {key: type(value) for key, value in attributes.items()} == DASHBOARD_KEYS
+    assert attributes["refreshInterval"].keys() <= {"pause", "value", "display", "section"}
+    assert attributes["kibanaSavedObjectMeta"].keys() == {"searchSourceJSON"}
+    for text in (attributes["optionsJSON"], attributes["kibanaSavedObjectMeta"]["searchSourceJSON"]):
+        assert isinstance(json.loads(text), dict)
+
+
+def test_each_panel_is_a_lens_of_its_own() -> None:
+    """Kept in the dashboard: with its references, and its place under the name that it is referred to by."""
+    for each in json.loads(DASHBOARD["attributes"]["panelsJSON"]):
+        assert each["type"] == each["embeddableConfig"]["attributes"]["type"] == "lens"
+        assert each["gridData"]["i"] == each["panelIndex"]
+        assert each["embeddableConfig"]["attributes"]["references"]
+    assert len({panel.index for panel in PANELS}) == len(PANELS)
+
+
+def test_a_data_view_is_of_a_version_that_kibana_brings_up_to_its_own() -> None:
+    """Its attributes are texts and a boolean; those that are JSON can be read."""
+    for each in OBJECTS[: len(VIEWS)]:
+        assert (each["coreMigrationVersion"], each["typeMigrationVersion"]) == ("8.8.0", "8.0.0")
+        assert each["references"] == []
+        for key, value in each["attributes"].items():
+            assert isinstance(value, bool if key == "allowNoIndex" else str), key
+        for key in ("fields", "fieldAttrs", "fieldFormatMap", "runtimeFieldMap", "sourceFilters", "typeMeta"):
+            json.loads(each["attributes"][key])
+
+
 def test_every_data_view_has_indices_and_their_time(mappings: dict[str, dict[str, Any]]) -> None:
     """The time of all is that of the event, in UTC."""
     for view, attributes in VIEWS.items():

@@ -148,9 +148,7 @@ async def test_a_store_that_is_opened_for_reading_changes_nothing(store: Elastic
     """It reads what others store."""
     event = make_event()
     await store.put([event])
-    reading = make()
-    reading._read_only = True
-    async with reading:
+    async with make(read_only=True) as reading:
         assert await reading.get(event.uuid) == event.record
         assert await find_all(reading) == [event.record]
         with pytest.raises(StoreUnavailable, match="reading only"):

@@ -13,7 +13,7 @@ from backends.errors import StorageFull, StoreUnavailable
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
 from servers.ports import free_port
-from support.elasticsearch import EVENT_TYPES, FIRST, MakeStore, counted
+from support.elasticsearch import EVENT_TYPES, FIRST, OTHER, MakeStore, counted
 from support.events import make_event, new_uuid
 from support.paging import find_all, tail_all
 
@@ -177,26 +177,27 @@ async def test_an_event_that_no_request_can_hold_says_what_to_change(
 
 
 @pytest.fixture
-def red_index(elasticsearch: Elasticsearch, prefix: str) -> Iterator[None]:
-    """An index of events that no node may have; gone before anybody asks whether the server is well."""
+def make_red_index(elasticsearch: Elasticsearch, prefix: str) -> Iterator[Callable[[], None]]:
+    """Make an index of events that no node may have; it is gone before anybody asks whether the server is well."""
     nowhere = {"index.routing.allocation.require._name": "nowhere", "number_of_replicas": 0}
     body = {"settings": nowhere, "aliases": {prefix: {}, f"{prefix}-{FIRST}-1": {}}}
-    elasticsearch.request("PUT", f"/{prefix}-{FIRST}-1-000001?wait_for_active_shards=0&timeout=1s", body)
-    yield
+    path = f"/{prefix}-{FIRST}-1-000001?wait_for_active_shards=0&timeout=1s"
+    yield lambda: elasticsearch.request("PUT", path, body)
     elasticsearch.request("DELETE", f"/{prefix}-{FIRST}-1-000001")
 
 
-@pytest.mark.usefixtures("red_index")
-async def test_an_index_without_its_shards_is_away(make: MakeStore) -> None:
+async def test_an_index_without_its_shards_is_away(make: MakeStore, make_red_index: Callable[[], None]) -> None:
     """A red index is an error in time, for writing and for reading, never a part of a list."""
     async with make(timeout=1.0) as store:
+        await store.prepare({(OTHER, 1): EVENT_TYPES[OTHER, 1]})
+        make_red_index()
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await store.put([make_event()])
         with pytest.raises(StoreUnavailable):
             await find_all(store)
         assert time.monotonic() - started < 2.5
-        await store.put([make_event(event_type_id="sl_other")])
+        await store.put([make_event(event_type_id=OTHER)])
         with pytest.raises(StoreUnavailable):
             await find_all(store)
 

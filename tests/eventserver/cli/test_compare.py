@@ -12,7 +12,7 @@ from backends.equality import same_content
 from backends.filesystem import FilesystemStore
 from backends.lock import DirectoryLock
 from backends.record import original_of
-from eventserver.cli.content_digest import digest_content
+from eventserver.cli.content_digest import ContentDigest, digest_content
 from tests.support.command_line import Run, Store
 from tests.support.events import as_sent, make_event, replaced, respelt
 
@@ -172,6 +172,9 @@ MESSAGES = (
     '{"a": "\\""}',
     '{"a": 1E+400}',
     '{"a": 123456789012345678901234567890}',
+    '{"a": 0}',
+    '{"a": -0}',
+    f'{{"a": 1{"0" * 5000}}}',
 )
 
 
@@ -182,3 +185,33 @@ def test_a_digest_is_equal_where_the_content_is(first: str) -> None:
     for second in MESSAGES:
         two = original_of(as_sent(second, "83927D00-F46C-11E6-9F9B-3C15C2CC8F88").record)
         assert (digest_content(one) == digest_content(two)) is same_content(one, two), second
+
+
+@pytest.mark.parametrize("key", ["smrtlinkId", "smrtLinkId"])
+def test_a_digest_is_that_of_the_system_however_it_is_spelt(key: str) -> None:
+    """Key and case don't count; another system, or the same text under another key, does."""
+    event = as_sent("{}", smrtlink_id="2319db24-f46e-11e6-a35c-3c15c2cc8f88")
+    original = original_of(event.record)
+    respelt_key = original.replace(b'"smrtlinkId"', f'"{key}"'.encode())
+    quoted = f'"{key}"'.encode()
+    upper = respelt_key.replace(b"2319db24-f46e", b"2319DB24-F46E")
+    other = respelt_key.replace(b"2319db24", b"2319db25")
+    elsewhere = respelt_key.replace(quoted, b'"x"').replace(b"{", b'{%b:"%b",' % (quoted, b"z" * 36), 1)
+    assert digest_content(upper) == digest_content(original)
+    assert digest_content(other) != digest_content(original) != digest_content(elsewhere)
+
+
+def test_a_digest_is_of_all_events_in_any_order() -> None:
+    """Not of some, and not of the last one."""
+    events = [original_of(as_sent(f'{{"n": {n}}}').record) for n in range(3)]
+
+    def digest(*chosen: bytes) -> str:
+        made = ContentDigest()
+        for event in chosen:
+            made.add(event)
+        return str(made)
+
+    one, two, three = events
+    assert digest(one, two, three) == digest(three, one, two) == digest(two, three, one)
+    different = [(), (one,), (two,), (one, two), (one, one), (two, three), (one, two, three)]
+    assert len({digest(*each) for each in different}) == len(different)

@@ -124,6 +124,19 @@ def test_a_target_that_lost_its_data_gets_all_of_it_again(
     assert "does not have what was copied before" in result.stderr
 
 
+def test_a_target_that_lost_its_last_event_gets_all_of_it_again(
+    run: Run, root: Path, other: Path, tmp_path: Path, store: Store
+) -> None:
+    """As after a restore from an older backup."""
+    events = [make_event(), make_event()]
+    store(events)
+    copy = ("copy", "--from", "file:", "--to", f"file://{other}", "--root", root)
+    run(*copy)
+    other.rename(tmp_path / "gone")
+    put(other, events[:1])
+    assert run(*copy).stdout == "2 events: 1 duplicate, 1 stored\n"
+
+
 def test_a_source_that_is_another_is_copied_from_its_first_event(
     run: Run, root: Path, other: Path, tmp_path: Path, store: Store
 ) -> None:

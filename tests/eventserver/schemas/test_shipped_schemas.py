@@ -24,7 +24,7 @@ FROM_THE_WIRE = """
 
 
 def test_every_event_type_of_installed_systems_is_there() -> None:
-    """Version 1 of each, and a second version of one."""
+    """Version 1 of each, also of the bundles, and a second version of one."""
     assert set(REGISTRY.versions) == {
         ("smrtlink_job_change_state", 1),
         ("smrtlink_job_change_state", 2),
@@ -35,6 +35,11 @@ def test_every_event_type_of_installed_systems_is_there() -> None:
         ("sl_chemistry_activate_bundle", 1),
         ("sl_job_metrics", 1),
         ("sl_test_event", 1),
+        ("sl_ts_bundle_failed_install", 1),
+        ("sl_ts_bundle_job", 1),
+        ("sl_ts_bundle_job_metrics_history", 1),
+        ("sl_ts_bundle_system_status", 1),
+        ("sl_ts_test_bundle", 1),
     }
 
 

@@ -73,7 +73,8 @@ def test_every_code_has_its_place_in_the_table_and_in_the_reference(code: Code) 
 @given(detail=texts, errors=violations, path=st.text(max_size=500))
 def test_whatever_is_wrong_the_refusal_stays_small(detail: str, errors: list[Violation], path: str) -> None:
     """Whatever is wrong the refusal stays small."""
-    response = refuse(Refusal(Code.SCHEMA_VIOLATION, detail, errors), f"/{path}")
+    # What two slashes begin names a host, where the test makes its request; a server never reads it so.
+    response = refuse(Refusal(Code.SCHEMA_VIOLATION, detail, errors), f"/{path.lstrip('/')}")
     assert size_of(response) <= SMALL
     value = body_of(response)
     told = value.get("errors", [])
