@@ -137,7 +137,7 @@ def running() -> Iterator[Bench]:
         bench = Bench(elasticsearch)
         # Java compiles what is used often: cold, an event takes it twice as long.
         bench.straight(9_000, 6)
-        bench.post("batch", BATCH_CONNECTIONS, 9_001, 12)
+        bench.client("bulk", 9_001, 12)
         bench.post("post", CONNECTIONS, 9_002, 6)
         yield bench
 
