@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
+from math import ceil
 from typing import Final, NamedTuple
 
 from backends.base import Event, Outcome
@@ -36,22 +37,56 @@ _DONE: Final = Item(201)
 
 
 class Passenger:
-    """An event on its way, and who waits for it."""
+    """An event on its way, and who waits for it.
 
-    __slots__ = ("event", "settled")
+    Attributes:
+        event: what is to be stored.
+        settled: what became of it; None while that is open.
 
-    def __init__(self, event: Event, settled: "asyncio.Future[Settled]") -> None:
+    """
+
+    __slots__ = ("_group", "_waiting", "event", "settled")
+
+    def __init__(self, event: Event, group: "Group") -> None:
         self.event = event
-        self.settled = settled
+        self.settled: Settled | None = None
+        self._group = group
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def arrival(self) -> Settled:
+        """Return what became of it; who is cancelled meanwhile takes nothing from the others."""
+        if self.settled is None:
+            future = self._group.loop.create_future()
+            self._waiting.append(future)
+            await future
+        assert self.settled is not None
+        return self.settled
+
+    def settle(self, outcome: Settled) -> None:
+        """Tell whoever waits; the first outcome counts."""
+        if self.settled is not None:
+            return
+        self.settled = outcome
+        self._group.landed(self)
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
 
 class Group:
-    """Events that go together."""
+    """Events that go together.
 
-    __slots__ = ("bytes", "deadline", "is_closed", "passengers")
+    Args:
+        deadline: a moment of ``time.monotonic``.
+        landed: called with each passenger when it is settled.
 
-    def __init__(self, deadline: float) -> None:
-        """Begin; ``deadline`` is a moment of ``time.monotonic``."""
+    """
+
+    __slots__ = ("bytes", "deadline", "is_closed", "landed", "loop", "passengers")
+
+    def __init__(self, deadline: float, landed: Callable[[Passenger], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.landed = landed
         self.passengers: list[Passenger] = []
         self.bytes = 0
         self.deadline = deadline
@@ -102,7 +137,8 @@ class Bulk:
             StoreError: refused as a whole.
 
         """
-        milliseconds = max(1, round((deadline - time.monotonic()) * 1000))
+        # Rounded up: what is made of a target is kept for the next one that is the same.
+        milliseconds = max(1, ceil((deadline - time.monotonic()) * 10)) * 100
         target = f"/_bulk?require_alias=true&timeout={milliseconds}ms&filter_path={_FILTER}"
         started = time.perf_counter()
         answer = await self._connection.send("POST", target, b"".join(units), deadline=deadline, mimetype=NDJSON)
@@ -152,17 +188,21 @@ class BulkQueue:
     Args:
         options: bounds of a group.
         settle: settles all passengers of a group; closes it as soon as there is a call for it.
+        landed: called with each passenger when it is settled.
 
     """
 
-    def __init__(self, options: Options, settle: Callable[[Group], Awaitable[None]]) -> None:
+    def __init__(
+        self, options: Options, settle: Callable[[Group], Awaitable[None]], landed: Callable[[Passenger], None]
+    ) -> None:
+        self._landed = landed
         self._options = options
         self._settle = settle
         self._boarding: Group | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def board(self, events: Sequence[Event], deadline: float) -> "list[asyncio.Future[Settled]]":
-        """Send events, in their order; return a future for each that is never an error itself.
+    def board(self, events: Sequence[Event], deadline: float) -> list[Passenger]:
+        """Send events, in their order; each is settled in the end.
 
         Args:
             events: together no more than a group takes, or one.
@@ -177,15 +217,14 @@ class BulkQueue:
             or len(group.passengers) + len(events) > self._options.bulk_events
             or group.bytes + size > self._options.bulk_bytes
         ):
-            group = self._boarding = Group(deadline)
+            group = self._boarding = Group(deadline, self._landed)
             task = asyncio.create_task(self._depart(group), name="bulk")
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-        loop = asyncio.get_running_loop()
-        passengers = [Passenger(event, loop.create_future()) for event in events]
+        passengers = [Passenger(event, group) for event in events]
         group.passengers += passengers
         group.bytes += size
-        return [passenger.settled for passenger in passengers]
+        return passengers
 
     async def finish(self) -> None:
         """Return when all that was sent is settled."""
@@ -206,8 +245,7 @@ class BulkQueue:
 def settle_all(passengers: Sequence[Passenger], outcome: Settled) -> None:
     """Settle those that are not settled yet."""
     for passenger in passengers:
-        if not passenger.settled.done():
-            passenger.settled.set_result(outcome)
+        passenger.settle(outcome)
 
 
 def _read_item(item: dict[str, object]) -> Item:

@@ -15,7 +15,7 @@ from typing import Any, Final, Self, cast
 
 from backends.base import Arrival, Event, EventStore, Outcome, Page, Query
 from backends.elasticsearch.admission import Admission
-from backends.elasticsearch.bulk import Bulk, BulkQueue
+from backends.elasticsearch.bulk import Bulk
 from backends.elasticsearch.claims import PATIENCE
 from backends.elasticsearch.connection import Connection, problem
 from backends.elasticsearch.counts import Counts
@@ -51,7 +51,7 @@ class ElasticsearchStore(EventStore):
         self._bulk = Bulk(connection, options, self._counts)
         documents = Documents(connection, layout, self._counts)
         identity = Identity(self._bulk, documents, layout, self._counts, patience)
-        self._admission = Admission(BulkQueue(options, identity.settle), options)
+        self._admission = Admission(identity.settle, options)
         events = Refresher(lambda: self._refresh(layout.events))
         claims = Refresher(lambda: self._refresh(layout.claims))
         self._reading = Reading(connection, documents, layout, events, self._counts)
