@@ -9,7 +9,7 @@ from backends.base import Event
 from backends.record import finish_record
 from eventserver.cli.invocation import AskedWrongly, CommandFailed, with_settings
 from eventserver.config import Settings
-from eventserver.manager.configuration import Listener, read_listeners
+from eventserver.manager.configuration import SECRET_FIELDS, Listener, read_listeners
 from eventserver.manager.secrets import SecretUnavailable, read_secret
 from eventserver.message import parse, received_now
 from eventserver.refusal import Refusal
@@ -66,7 +66,7 @@ def _about(listener: Listener) -> str:
 
 def _missing_secrets(listener: Listener) -> list[str]:
     problems = []
-    for name in ("secret", "token", "password"):
+    for name in SECRET_FIELDS:
         reference = getattr(listener, name, None)
         if reference is not None:
             try:

@@ -17,19 +17,29 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from eventserver.config import ConfigurationError
 from eventserver.manager.conditions import Condition
 from eventserver.manager.filters import Filter
-from eventserver.manager.secrets import SecretReference
+from eventserver.manager.secrets import SecretReference, SecretUnavailable, read_secret
 from eventserver.manager.templates import require_template
 
 is_name: Final = re.compile(r"[a-z][a-z0-9-]{0,39}").fullmatch
 """Tells whether a text can name a listener: a match, or None."""
+SECRET_FIELDS: Final = ("secret", "token", "password")
 _is_glob: Final = re.compile(r"[a-z0-9_*?]{1,100}").fullmatch
 _is_address: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+").fullmatch
 _DEFAULT_BODY: Final = "${eventTypeId} of ${smrtlinkId} (${dnsName}) at ${createdAt}, event ${uuid}"
@@ -162,6 +172,18 @@ class EmailListener(_Listener):
 Listener = WebhookListener | EmailListener | AutoAnalysisListener
 
 
+class Configured(NamedTuple):
+    """A listener with the secrets that it refers to, by the names of the fields."""
+
+    listener: Listener
+    secrets: dict[str, SecretStr]
+
+    def secret(self, field: str) -> str | None:
+        """Return a secret; None when the listener has none of that name."""
+        found = self.secrets.get(field)
+        return None if found is None else found.get_secret_value()
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -183,6 +205,30 @@ def read_listeners(path: Path) -> dict[str, Listener]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the file of the listeners, {path}, can't be read: {error}") from error
     return parse_listeners(text, str(path))
+
+
+def load_listeners(path: Path) -> dict[str, Configured]:
+    """Read the file of the listeners, and the secrets; blocks.
+
+    Raises:
+        ConfigurationError: it can't be used, or a secret can't be read; one line for each problem.
+
+    """
+    configured: dict[str, Configured] = {}
+    problems: list[str] = []
+    for name, listener in read_listeners(path).items():
+        secrets: dict[str, SecretStr] = {}
+        for field in SECRET_FIELDS:
+            reference = getattr(listener, field, None)
+            if reference is not None:
+                try:
+                    secrets[field] = SecretStr(read_secret(reference))
+                except SecretUnavailable as error:
+                    problems.append(f"{path}: listeners.{name}.{field}: {error}")
+        configured[name] = Configured(listener, secrets)
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return configured
 
 
 def parse_listeners(text: str, where: str) -> dict[str, Listener]:

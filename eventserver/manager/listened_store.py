@@ -14,7 +14,7 @@ class ListenedStore(EventStore):
 
     Args:
         store: opened and closed by the caller, not through this.
-        listeners: open.
+        listeners: open, of that store.
 
     """
 
@@ -37,7 +37,7 @@ class ListenedStore(EventStore):
         takers = self._listeners.takers
         for event in events:
             if takers[event.event_type_id, event.event_type_version]:
-                return self._listeners.put(self._store, events)
+                return self._listeners.put(events)
         return self._store.put(events)
 
     async def get(self, uuid: str) -> bytes | None:  # noqa: D102

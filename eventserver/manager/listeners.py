@@ -12,7 +12,7 @@ import structlog
 from backends.base import Event, EventStore, Outcome, Status
 from backends.disk import Disk
 from backends.errors import StoreError
-from eventserver.manager.configuration import Listener
+from eventserver.manager.configuration import Configured
 from eventserver.manager.filters import TypeIndex
 from eventserver.manager.positions import read_positions, write_positions
 from eventserver.manager.sender import Sender
@@ -24,7 +24,7 @@ MARK_SECONDS: Final = 1.0
 _NEW: Final = frozenset({Status.STORED, Status.SPOOLED})
 _log = structlog.get_logger("eventserver.listeners")
 
-MakeSender = Callable[[str, Listener], Sender]
+MakeSender = Callable[[str, Configured], Sender]
 
 
 class Listeners:
@@ -36,6 +36,7 @@ class Listeners:
     Args:
         directory: for the positions and the dead letters; made when missing, the caller owns it.
         source: the log that listeners read; opened here.
+        store: what puts go to; None where there is only the source.
         listeners: by name.
         make_sender: makes the sender of one.
         disk: the system calls.
@@ -46,15 +47,17 @@ class Listeners:
         self,
         directory: Path,
         source: Source,
-        listeners: Mapping[str, Listener],
+        listeners: Mapping[str, Configured],
         make_sender: MakeSender,
         *,
+        store: EventStore | None,
         disk: Disk | None = None,
     ) -> None:
         self.takers: TypeIndex[Subscription] = TypeIndex([])
         """For an event type who takes it."""
         self._directory = directory
         self._source = source
+        self._store = store
         self._listeners = dict(listeners)
         self._make_sender = make_sender
         self._disk = disk or Disk()
@@ -101,7 +104,7 @@ class Listeners:
             await self._write_down()
         await self._opened.aclose()
 
-    async def change(self, listeners: Mapping[str, Listener]) -> None:
+    async def change(self, listeners: Mapping[str, Configured]) -> None:
         """Let other listeners take force; those that are as before go on undisturbed.
 
         Raises:
@@ -109,7 +112,7 @@ class Listeners:
 
         """
         async with self._changing:
-            old = [name for name, found in self._subscriptions.items() if listeners.get(name) != found.listener]
+            old = [name for name, found in self._subscriptions.items() if listeners.get(name) != found.configured]
             if old:
                 await self._mark()
             # What is taken goes on to be noted in the source meanwhile: who takes what changes at the very end.
@@ -117,9 +120,9 @@ class Listeners:
             for name in [name for name in self._positions if name not in listeners]:
                 del self._positions[name]
             try:
-                for name, listener in listeners.items():
+                for name, configured in listeners.items():
                     if name not in self._subscriptions:
-                        self._subscriptions[name] = await self._start(name, listener)
+                        self._subscriptions[name] = await self._start(name, configured)
             finally:
                 self._index()
 
@@ -131,7 +134,7 @@ class Listeners:
         """Return how each is, as JSON values."""
         return [subscription.status() for subscription in self._subscriptions.values()]
 
-    async def put(self, store: EventStore, events: Sequence[Event]) -> list[Outcome]:
+    async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Put events, some of which are taken, and offer these when they are stored.
 
         A cancelled call goes on to its end, so that nothing is stored unnoticed.
@@ -140,7 +143,7 @@ class Listeners:
             StoreError: as the store's ``put``.
 
         """
-        task = asyncio.create_task(self._put(store, events), name="listened-put")
+        task = asyncio.create_task(self._put(events), name="listened-put")
         self._in_flight.add(task)
         task.add_done_callback(self._landed)
         return await asyncio.shield(task)
@@ -163,11 +166,12 @@ class Listeners:
         task.add_done_callback(self._landed)
         await asyncio.shield(task)
 
-    async def _put(self, store: EventStore, events: Sequence[Event]) -> list[Outcome]:
+    async def _put(self, events: Sequence[Event]) -> list[Outcome]:
+        assert self._store is not None
         taken = [event for event in events if self.takers[event.event_type_id, event.event_type_version]]
         await self._source.admit(taken)
         try:
-            outcomes = await store.put(events)
+            outcomes = await self._store.put(events)
         except StoreError:
             self._uncertain.add(taken)
             raise
@@ -190,16 +194,12 @@ class Listeners:
         if not task.cancelled():
             task.exception()  # whoever waited was told
 
-    async def settle(self, store: EventStore) -> None:
-        """Ask the store for what was put without an answer, and offer what it has after all."""
-        self._offer(await self._uncertain.settle(store))
-
-    async def _start(self, name: str, listener: Listener) -> Subscription:
+    async def _start(self, name: str, configured: Configured) -> Subscription:
         begin = self._positions[name] if name in self._positions else self._source.newest()
         subscription = Subscription(
             name,
-            listener,
-            self._make_sender(name, listener),
+            configured,
+            self._make_sender(name, configured),
             directory=self._directory / name,
             source=self._source,
             begin=begin,
@@ -223,6 +223,8 @@ class Listeners:
         while True:
             await asyncio.sleep(MARK_SECONDS)
             try:
+                if self._store is not None:
+                    self._offer(await self._uncertain.settle(self._store))
                 await self._mark()
                 await self._write_down()
             except Exception:  # noqa: BLE001 - logged; a defect must not end it for good

@@ -8,7 +8,7 @@ from typing import Any, Self
 from backends.base import Event
 from backends.outbox import DeadLetter, DeadLetters
 from backends.record import finish_record
-from eventserver.manager.configuration import Listener
+from eventserver.manager.configuration import Configured
 from eventserver.manager.delivery import Delivery, Patience
 from eventserver.manager.reader import Reader
 from eventserver.manager.sender import Sender
@@ -23,7 +23,7 @@ class Subscription:
 
     Args:
         name: of the listener.
-        listener: how it is configured.
+        configured: what it is.
         sender: not yet open.
         directory: for its dead letters.
         source: open.
@@ -32,10 +32,11 @@ class Subscription:
     """
 
     def __init__(
-        self, name: str, listener: Listener, sender: Sender, *, directory: Path, source: Source, begin: str | None
+        self, name: str, configured: Configured, sender: Sender, *, directory: Path, source: Source, begin: str | None
     ) -> None:
         self.name = name
-        self.listener = listener
+        self.configured = configured
+        listener = configured.listener
         self._dead_letters = DeadLetters(directory / "dead-letters")
         patience = Patience(listener.tries, listener.first_wait_seconds, listener.longest_wait_seconds)
         self._sender = sender
@@ -122,7 +123,7 @@ class Subscription:
         delivery, condition = self.delivery, self.reader.filter.condition
         return {
             "name": self.name,
-            "type": self.listener.type,
+            "type": self.configured.listener.type,
             "delivered": delivery.delivered,
             "failedTries": delivery.failures,
             "waiting": delivery.outstanding + self.reader.queued,

@@ -1,13 +1,13 @@
 """Listeners whose receiver is a list in this process: it fails, blocks and refuses as a test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from backends.base import Event
 from backends.filesystem import FilesystemStore
-from eventserver.manager.configuration import Listener, WebhookListener
+from eventserver.manager.configuration import Configured, WebhookListener
 from eventserver.manager.listened_store import ListenedStore
 from eventserver.manager.listeners import Listeners
 from eventserver.manager.sender import DeliveryFailed, Sender
@@ -16,10 +16,11 @@ from eventserver.manager.sources import Source, StoreLog
 WAIT_SECONDS = 20.0
 
 
-def listener(**more: object) -> WebhookListener:
+def listener(**more: object) -> Configured:
     """Return a listener that tries again at once."""
     waits = {"first_wait_seconds": 0.01, "longest_wait_seconds": 0.02}
-    return WebhookListener.model_validate({"type": "webhook", "url": "http://example.org", **waits, **more})
+    described = {"type": "webhook", "url": "http://example.org", **waits, **more}
+    return Configured(WebhookListener.model_validate(described), {})
 
 
 class Receiver(Sender):
@@ -69,24 +70,24 @@ class Receivers(dict[str, Receiver]):
         self[name] = receiver = Receiver()
         return receiver
 
-    def make(self, name: str, _: Listener) -> Sender:
+    def make(self, name: str, _: Configured) -> Sender:
         """Return the receiver as the sender of a listener."""
         return self[name]
 
 
 @asynccontextmanager
 async def listened(
-    root: Path, receivers: Receivers, source: Source | None = None, **listeners: Listener
+    root: Path, receivers: Receivers, source: Source | None = None, **listeners: Configured
 ) -> AsyncIterator[tuple[ListenedStore, Listeners]]:
     """Open a filesystem store and listeners of it, as a server does."""
     async with (
         FilesystemStore(root) as store,
-        Listeners(root / "listeners", source or StoreLog(store), listeners, receivers.make) as found,
+        Listeners(root / "listeners", source or StoreLog(store), listeners, receivers.make, store=store) as found,
     ):
         yield ListenedStore(store, found), found
 
 
-async def wait_until_settled(listeners: Listeners, names: Mapping[str, Listener] | Sequence[str]) -> None:
+async def wait_until_settled(listeners: Listeners, names: Sequence[str]) -> None:
     """Wait until nothing waits for these listeners."""
     async with asyncio.timeout(WAIT_SECONDS):
         for name in names:
