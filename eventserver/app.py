@@ -21,7 +21,20 @@ from eventserver.intake import Intake
 from eventserver.manager import ListenedStore, ListenerFile, Listeners, OutboxLog, StoreLog, make_sender
 from eventserver.schemas import Report, SchemaRegistry
 from eventserver.storage import log_of, make_store
-from eventserver.web import batch, docs, events, files, health, lists, metrics, openapi, quarantine, schemas, status
+from eventserver.web import (
+    batch,
+    docs,
+    events,
+    files,
+    health,
+    listeners,
+    lists,
+    metrics,
+    openapi,
+    quarantine,
+    schemas,
+    status,
+)
 from eventserver.web.body_room import BodyRoom
 from eventserver.web.keys import (
     ANSWER_ROOM,
@@ -53,7 +66,7 @@ def make_app(settings: Settings) -> web.Application:
     app[BODY_ROOM] = BodyRoom()
     app[ANSWER_ROOM] = BodyRoom()
     app.cleanup_ctx.extend([_directory, _schemas, _quarantine, _store, _listeners, _intake, _bundles, _watches])
-    parts = (status, health, metrics, events, lists, batch, files, schemas, quarantine, openapi, docs)
+    parts = (status, health, metrics, events, lists, batch, files, schemas, quarantine, listeners, openapi, docs)
     app.add_routes(guarded([route for part in parts for route in part.routes()]))
     return app
 
@@ -105,9 +118,9 @@ async def _listeners(app: web.Application) -> AsyncIterator[None]:
     directory = app[SETTINGS].event_root_dir / "listeners"
     log = log_of(store)
     source = OutboxLog(directory / "outbox", store) if log is None else StoreLog(log)
-    async with Listeners(directory, source, await file.load(), make_sender, store=store) as listeners:
-        app[LISTENERS] = listeners
-        app[STORE] = ListenedStore(store, listeners)
+    async with Listeners(directory, source, await file.load(), make_sender, store=store) as at_work:
+        app[LISTENERS] = at_work
+        app[STORE] = ListenedStore(store, at_work)
         yield
 
 
@@ -156,8 +169,8 @@ async def _watches(app: web.Application) -> AsyncIterator[None]:
         "schema-poll": registry.watch(seconds, prepare=prepare, report=told),
         "schema-hangup": refresh_on(hangups[0]),
     }
-    if (file := app[LISTENER_FILE]) is not None and (listeners := app[LISTENERS]) is not None:
-        watching["listener-watch"] = file.watch(listeners, seconds, hangups[1])
+    if (file := app[LISTENER_FILE]) is not None and (at_work := app[LISTENERS]) is not None:
+        watching["listener-watch"] = file.watch(at_work, seconds, hangups[1])
     tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in watching.items()]
     for task in tasks:
         task.add_done_callback(_tell_defect)

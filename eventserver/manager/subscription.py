@@ -1,11 +1,15 @@
 """One listener at work: its sender, its dead letters, its delivery and its reader, opened and closed together."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+
+import structlog
 
 from backends.base import Event
+from backends.errors import StoreError
 from backends.outbox import DeadLetter, DeadLetters
 from backends.record import finish_record
 from eventserver.manager.configuration import Configured
@@ -14,8 +18,10 @@ from eventserver.manager.reader import Reader
 from eventserver.manager.sender import Sender
 from eventserver.manager.sources import Source
 from eventserver.message import parse, received_now
+from eventserver.refusal import Refusal
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS: Final = 2.0
+_log = structlog.get_logger("eventserver.listeners")
 
 
 class Subscription:
@@ -45,6 +51,7 @@ class Subscription:
         self.reader = Reader(name, listener.make_filter(), source, self.delivery, begin)
         self._opened = AsyncExitStack()
         self._retried: set[str] = set()
+        self._retrying: set[asyncio.Task[None]] = set()
 
     @property
     def position(self) -> str | None:
@@ -68,6 +75,8 @@ class Subscription:
 
     async def stop(self) -> None:
         """End; what was not delivered in the grace is delivered after the next start."""
+        for task in self._retrying:
+            task.cancel()
         await self.reader.stop(GRACE_SECONDS)
         await self.delivery.stop(GRACE_SECONDS)
         await self._opened.aclose()
@@ -77,39 +86,45 @@ class Subscription:
         for event in events:
             await self.delivery.submit(event)
 
-    async def dead_letters(self) -> list[DeadLetter]:
-        """Return what was given up, oldest first."""
-        return await self._dead_letters.letters()
+    async def dead_letters(self, most: int) -> list[DeadLetter]:
+        """Return what was given up, oldest first, up to so many."""
+        return await self._dead_letters.letters(self._dead_letters.numbers[:most])
 
     async def retry_dead_letters(self, numbers: Sequence[str] | None) -> int:
-        """Let dead letters be delivered again; each is forgotten when it is settled.
+        """Let dead letters be delivered again, behind what waits; each is forgotten when it is settled.
 
         Args:
             numbers: which; None means all.
 
         Returns:
-            How many there were.
+            How many will be.
 
         """
-        count = 0
-        for letter in await self._dead_letters.letters():
-            wanted = numbers is None or letter.number in numbers
-            if wanted and letter.number not in self._retried:
-                self._retried.add(letter.number)
-                await self._retry(letter)
-                count += 1
-        return count
+        known = self._dead_letters.numbers
+        wanted = [number for number in known if number not in self._retried and (numbers is None or number in numbers)]
+        self._retried.update(wanted)
+        task = asyncio.create_task(self._retry(wanted), name=f"listener-retry-{self.name}")
+        self._retrying.add(task)
+        task.add_done_callback(self._retrying.discard)
+        return len(wanted)
 
     async def drop_dead_letters(self, numbers: Sequence[str] | None) -> int:
         """Forget dead letters; None means all. Returns how many."""
-        if numbers is None:
-            numbers = [letter.number for letter in await self._dead_letters.letters()]
-        return await self._dead_letters.drop(numbers)
+        return await self._dead_letters.drop(self._dead_letters.numbers if numbers is None else numbers)
 
-    async def _retry(self, letter: DeadLetter) -> None:
+    async def _retry(self, numbers: Sequence[str]) -> None:
+        for number in numbers:
+            try:
+                for letter in await self._dead_letters.letters([number]):
+                    await self._retry_one(letter)
+            except (StoreError, Refusal) as error:
+                self._retried.discard(number)
+                _log.error("dead letter", listener=self.name, number=number, problem=str(error))
+
+    async def _retry_one(self, letter: DeadLetter) -> None:
         async def settled() -> None:
-            await self._dead_letters.drop([letter.number])
             self._retried.discard(letter.number)
+            await self._dead_letters.drop([letter.number])
 
         message = parse(letter.event)
         record = finish_record(message.original, message.at, received_now())

@@ -89,16 +89,16 @@ async def test_an_event_that_is_refused_or_tried_in_vain_is_a_dead_letter(tmp_pa
     async with listened(tmp_path, receivers, a=listener(tries=3)) as (_, found):
         subscription = found.get("a")
         assert subscription is not None
-        first, second = await subscription.dead_letters()
+        first, second = await subscription.dead_letters(10)
         assert (first.uuid, first.code, first.detail) == (refused.uuid, "http_422", "not so")
         assert (second.uuid, second.code, second.detail) == (failing.uuid, "tries_exhausted", "tried 3 times; not now")
         receiver.refused.clear()
         assert await subscription.retry_dead_letters([second.number]) == 1
         await receiver.wait_for([failing.uuid])
         await wait_until_settled(found, "a")
-        assert [letter.uuid for letter in await subscription.dead_letters()] == [refused.uuid]
+        assert [letter.uuid for letter in await subscription.dead_letters(10)] == [refused.uuid]
         assert await subscription.drop_dead_letters(None) == 1
-        assert await subscription.dead_letters() == []
+        assert await subscription.dead_letters(10) == []
 
 
 async def test_a_restart_goes_on_where_it_was(tmp_path: Path, receivers: Receivers) -> None:
