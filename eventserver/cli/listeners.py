@@ -1,18 +1,26 @@
 """``eventserver listeners``: what is handed on, to whom, and how that goes."""
 
+import asyncio
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from backends.base import Event
 from backends.record import finish_record
+from eventserver.cli.dead_letters import dead_letters
 from eventserver.cli.invocation import AskedWrongly, CommandFailed, with_settings
+from eventserver.cli.running import running_server
+from eventserver.cli.terminal import plain
 from eventserver.config import Settings
 from eventserver.manager.configuration import SECRET_FIELDS, Listener, read_listeners
 from eventserver.manager.secrets import SecretUnavailable, read_secret
 from eventserver.message import parse, received_now
 from eventserver.refusal import Refusal
+from eventserver.web.listeners import PATH
 
 
 @click.group()
@@ -42,6 +50,48 @@ def check(settings: Settings, file: Path | None) -> None:
     if problems:
         raise CommandFailed("\n".join(problems))
     click.echo(f"All is well: {len(found)} listeners.", err=True)
+
+
+@listeners.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@with_settings
+def status(settings: Settings, *, as_json: bool) -> None:
+    """Say how each listener of the running server is. Exit code 1 when one takes no events, or has dead letters."""
+    told = asyncio.run(_status(settings))
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        for listener in told["listeners"]:
+            click.echo(plain(_line(listener)))
+    problems = [listener["name"] for listener in told["listeners"] if listener["problem"] or listener["deadLetters"]]
+    if told["problem"]:
+        raise CommandFailed(f"the file has changed, and is not in force: {told['problem']}")
+    if problems:
+        raise CommandFailed(f"not well: {', '.join(problems)}")
+
+
+listeners.add_command(dead_letters)
+
+
+async def _status(settings: Settings) -> dict[str, Any]:
+    async with running_server(settings) as server:
+        if server is None:
+            raise CommandFailed("no server is running, and nothing is delivered")
+        told: dict[str, Any] = (await server.ask("GET", PATH)).value
+        return told
+
+
+def _line(listener: Mapping[str, Any]) -> str:
+    parts = [f"{listener['delivered']} delivered", f"{listener['waiting']} waiting"]
+    if listener["isBehind"]:
+        parts.append("reads the log to catch up")
+    if listener["deadLetters"]:
+        parts.append(f"{listener['deadLetters']} dead letters")
+    if listener["conditionErrors"]:
+        parts.append(f"{listener['conditionErrors']} events not judged: {listener['conditionError']}")
+    if listener["problem"]:
+        parts.append(f"takes no events: {listener['problem']}")
+    return f"{listener['name']} ({listener['type']}): {', '.join(parts)}"
 
 
 def file_of(settings: Settings) -> Path:
