@@ -13,6 +13,7 @@
 """
 
 from eventserver.manager.configuration import Configured, Listener, load_listeners, read_listeners
+from eventserver.manager.event_manager import EventManager, InvalidMessage
 from eventserver.manager.listened_store import ListenedStore
 from eventserver.manager.listener_file import ListenerFile
 from eventserver.manager.listeners import Listeners
@@ -21,6 +22,8 @@ from eventserver.manager.sources import OutboxLog, Source, StoreLog
 
 __all__ = [
     "Configured",
+    "EventManager",
+    "InvalidMessage",
     "ListenedStore",
     "Listener",
     "ListenerFile",
