@@ -122,13 +122,16 @@ def test_each_arrives_from_a_store_elsewhere(
 ) -> None:
     """In front of a real Elasticsearch the same, through 4 kills: what was under way is settled by asking it."""
     acknowledged: set[str] = set()
-    with failing_receiver(tmp_path, 0.05) as (port, taken):
-        with _server(tmp_path, port, SMRTFLOW_EVENT_STORE=_store(elasticsearch, prefix)) as server:
-            for number in range(4):
-                acknowledged |= asyncio.run(_load_and_kill(server, Random(f"{seed}/{number}")))
-                server.start()
-            found = wait_for_all(taken, acknowledged)
-            assert server.terminate() == 0, server.output()[-3000:]
+    store = _store(elasticsearch, prefix)
+    with (
+        failing_receiver(tmp_path, 0.05) as (port, taken),
+        _server(tmp_path, port, SMRTFLOW_EVENT_STORE=store) as server,
+    ):
+        for number in range(4):
+            acknowledged |= asyncio.run(_load_and_kill(server, Random(f"{seed}/{number}")))
+            server.start()
+        found = wait_for_all(taken, acknowledged)
+        assert server.terminate() == 0, server.output()[-3000:]
     show(f"4 kills, {len(acknowledged):,} events acknowledged, all delivered, {found.total():,} deliveries")
 
 
