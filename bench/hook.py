@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -33,8 +34,7 @@ class Hook(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         """Answer each request that is whole."""

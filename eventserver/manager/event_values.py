@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from jiter import from_json
@@ -15,8 +16,14 @@ MISSING: Final = object()
 
 
 def read_value(event: Event) -> dict[str, Any]:
-    """Return the value of the event as sent."""
-    text = original_of(event.record)
+    """Return the value of the event as sent; it is shared, and not to be changed."""
+    return _read(event.record)
+
+
+@lru_cache(maxsize=1)
+def _read(record: bytes) -> dict[str, Any]:
+    """Read a record; the last one is kept, since several listeners judge an event one right after the other."""
+    text = original_of(record)
     try:
         value = from_json(text, cache_mode="keys")
     except ValueError:

@@ -1,8 +1,8 @@
 """All listeners of a process: what is stored is offered to them, and how far each is, is written down."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -64,7 +64,7 @@ class Listeners:
         self._subscriptions: dict[str, Subscription] = {}
         self._positions: dict[str, str | None] = {}
         self._written: dict[str, str | None] = {}
-        self._in_flight: set[asyncio.Task[list[Outcome]]] = set()
+        self._in_flight: set[asyncio.Future[None]] = set()
         self._uncertain = Uncertain()
         self._marking: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
@@ -137,62 +137,64 @@ class Listeners:
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
         """Put events, some of which are taken, and offer these when they are stored.
 
-        A cancelled call goes on to its end, so that nothing is stored unnoticed.
+        It makes no task of its own: a turn of the loop later the event would miss the sync that others share. What a
+        cancelled call stored is found out by asking the store.
 
         Raises:
             StoreError: as the store's ``put``.
 
         """
-        task = asyncio.create_task(self._put(events), name="listened-put")
-        self._in_flight.add(task)
-        task.add_done_callback(self._landed)
-        return await asyncio.shield(task)
+        assert self._store is not None
+        taken = [event for event in events if self.takers[event.event_type_id, event.event_type_version]]
+        with self._flying():
+            await self._source.admit(taken)
+            try:
+                outcomes = await self._store.put(events)
+            except (StoreError, asyncio.CancelledError):
+                self._uncertain.add(taken)
+                raise
+            for event, outcome in zip(events, outcomes, strict=True):
+                if outcome.status in _NEW:
+                    self._offer(event)
+                elif outcome.status is Status.UNAVAILABLE:
+                    self._uncertain.add([event])
+                elif outcome.status is Status.DUPLICATE and (known := self._uncertain.take(event.uuid, outcome.record)):
+                    self._offer(known)
+        return outcomes
 
     async def keep(self, events: Sequence[Event]) -> None:
         """Keep events in the source itself, where there is no store; when this returns they will be delivered.
+
+        A cancelled call goes on to its end.
 
         Raises:
             StoreError: none is kept.
 
         """
 
-        async def admit() -> list[Outcome]:
-            await self._source.admit(events)
-            self._offer(events)
-            return []
+        async def admit() -> None:
+            with self._flying():
+                await self._source.admit(events)
+                for event in events:
+                    self._offer(event)
 
-        task = asyncio.create_task(admit(), name="listened-keep")
-        self._in_flight.add(task)
-        task.add_done_callback(self._landed)
-        await asyncio.shield(task)
+        await asyncio.shield(admit())
 
-    async def _put(self, events: Sequence[Event]) -> list[Outcome]:
-        assert self._store is not None
-        taken = [event for event in events if self.takers[event.event_type_id, event.event_type_version]]
-        await self._source.admit(taken)
+    @contextmanager
+    def _flying(self) -> Iterator[None]:
+        """Let marks wait for what is under way in the block."""
+        landed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight.add(landed)
         try:
-            outcomes = await self._store.put(events)
-        except StoreError:
-            self._uncertain.add(taken)
-            raise
-        stored = [event for event, outcome in zip(events, outcomes, strict=True) if outcome.status in _NEW]
-        self._offer(stored)
-        for event, outcome in zip(events, outcomes, strict=True):
-            if outcome.status is Status.UNAVAILABLE:
-                self._uncertain.add([event])
-            elif outcome.status is Status.DUPLICATE and (known := self._uncertain.take(event.uuid, outcome.record)):
-                self._offer([known])
-        return outcomes
+            yield
+        finally:
+            self._in_flight.discard(landed)
+            if not landed.done():
+                landed.set_result(None)
 
-    def _offer(self, events: Sequence[Event]) -> None:
-        for event in events:
-            for subscription in self.takers[event.event_type_id, event.event_type_version]:
-                subscription.reader.offer(event)
-
-    def _landed(self, task: asyncio.Task[list[Outcome]]) -> None:
-        self._in_flight.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited was told
+    def _offer(self, event: Event) -> None:
+        for subscription in self.takers[event.event_type_id, event.event_type_version]:
+            subscription.reader.offer(event)
 
     async def _start(self, name: str, configured: Configured) -> Subscription:
         begin = self._positions[name] if name in self._positions else self._source.newest()
@@ -224,17 +226,23 @@ class Listeners:
             await asyncio.sleep(MARK_SECONDS)
             try:
                 if self._store is not None:
-                    self._offer(await self._uncertain.settle(self._store))
+                    for event in await self._uncertain.settle(self._store):
+                        self._offer(event)
                 await self._mark()
                 await self._write_down()
             except Exception:  # noqa: BLE001 - logged; a defect must not end it for good
                 _log.exception("defect", task="listeners-marking")
 
     async def _mark(self) -> None:
-        """Mark a place in the log that all before is offered of: what is behind it now, once its puts have ended."""
+        """Mark a place in the log that all before is offered of: its end now, once the puts of now have ended.
+
+        While nobody knows what became of a put there is no mark; that is for a minute at most.
+        """
         token = self._source.newest()
         if self._in_flight:
             await asyncio.wait(set(self._in_flight))
+        if self._uncertain:
+            return
         for subscription in self._subscriptions.values():
             subscription.reader.mark(token)
 

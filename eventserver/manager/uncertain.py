@@ -22,6 +22,9 @@ class Uncertain:
     def __init__(self) -> None:
         self._events: dict[str, tuple[Event, float]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
     def add(self, events: Sequence[Event]) -> None:
         """Remember events."""
         now = time.monotonic()
