@@ -86,6 +86,10 @@ def hot_path(pairs: int, seconds: float) -> Figures:
         "without": median(rates[1]),
         "ratio": median(ratios),
         "ratios": ratios,
+        "processor_microseconds": {
+            "with": median(one["processor_microseconds"] for one in with_them),
+            "without": median(one["processor_microseconds"] for one in without),
+        },
         "delivered": delivered,
     }
 
