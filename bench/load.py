@@ -52,11 +52,13 @@ def _head(method: str, path: str, length: int | None, media_type: str) -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{body}\r\n".encode()
 
 
-def single_posts(seed: int) -> Kind:
+def single_posts(seed: int, other_every: int) -> Kind:
     """POST one event; 201, and the event itself comes back."""
     length = len(next(events(seed)))
     head = _head("POST", "/api/v1/events", length, "application/json")
-    return Kind((head + event for event in events(seed)), b"201 ", 1, lambda sent, body: sent.endswith(body))
+    return Kind(
+        (head + event for event in events(seed, other_every)), b"201 ", 1, lambda sent, body: sent.endswith(body)
+    )
 
 
 def batch_posts(seed: int) -> Kind:
@@ -257,7 +259,7 @@ class Run:
 
 async def _main(options: argparse.Namespace) -> dict[str, Any]:
     kind = {
-        "post": lambda: single_posts(options.seed),
+        "post": lambda: single_posts(options.seed, options.other_every),
         "batch": lambda: batch_posts(options.seed),
         "put": lambda: straight_puts(options.seed, options.index),
         "get": lambda: gets(range(options.seed, options.seed + options.seeds), options.stored),
@@ -278,6 +280,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, help="end after this many events, or after --seconds")
     parser.add_argument("--seed", type=int, default=1, help="events of one seed have the same uuids each time")
     parser.add_argument("--index", help="put: the index of Elasticsearch that takes them")
+    parser.add_argument("--other-every", type=int, default=0, help="post: each so many-th event is of another version")
     parser.add_argument("--seeds", type=int, default=1, help="get: ask for events of this many seeds, from --seed on")
     parser.add_argument("--stored", type=int, default=1, help="get: how many events of each seed are stored")
     print(json.dumps(uvloop.run(_main(parser.parse_args()))))

@@ -14,11 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from bench import elasticsearch_store, report, scenarios
+from bench import elasticsearch_store, listeners, report, scenarios
 from tests.system.server_process import PROJECT
 
 FOLDER: Final = PROJECT / "var" / "bench"
-NAMES: Final = ["post_64", "post_256", "open_loop", "batch", "get", "growth"]
+NAMES: Final = ["post_64", "post_256", "open_loop", "batch", "get", "growth", "listeners", "delivery"]
 ELASTICSEARCH: Final = ["es_post", "es_batch", "es_stopped", "es_drain"]
 
 
@@ -34,6 +34,8 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]
         "open_loop": lambda: scenarios.open_loop(_half(found, seconds), pairs, seconds),
         "batch": lambda: scenarios.batches(pairs, events),
         "get": lambda: scenarios.gets(pairs, seconds, 100_000),
+        "listeners": lambda: listeners.hot_path(pairs, seconds),
+        "delivery": lambda: listeners.delivery(pairs),
         "growth": lambda: scenarios.growth([0, 1, 10], pairs, seconds / 2, unit),
     }
     for name in NAMES:
