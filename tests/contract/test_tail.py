@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from backends.base import Event, EventStore
-from support.events import as_sent, make_event, new_uuid, records_of
+from support.events import as_sent, make_event, records_of
 from support.paging import tail_all
 
 
@@ -106,7 +106,7 @@ async def test_duplicates_and_conflicts_do_not_arrive(store: EventStore) -> None
         "é",
         "\x00",
         "null",
-        new_uuid(),
+        "1f7bf7dc-f8ba-4c66-bbe9-f8491dd067dc",
         "a" * 5000,
     ],
 )

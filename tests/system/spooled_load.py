@@ -109,7 +109,7 @@ def spool_of(server: ServerProcess) -> dict[str, Any]:
     return value
 
 
-async def until_drained(server: ServerProcess, seconds: float = 60) -> None:
+async def until_drained(server: ServerProcess, seconds: float = 150) -> None:
     """Wait until nothing is in the spool, and the store is up and has done with what was drained into it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
