@@ -99,14 +99,21 @@ class DeadLetters:
         [place] = await self._log.append([line])
         self._places[_number(place)] = place
 
-    async def letters(self) -> list[DeadLetter]:
-        """Return all, oldest first.
+    @property
+    def numbers(self) -> list[str]:
+        """Name all, oldest first."""
+        return list(self._places)
+
+    async def letters(self, numbers: Sequence[str] | None = None) -> list[DeadLetter]:
+        """Return those of these numbers, or all, oldest first.
 
         Raises:
             StoreUnavailable: they can't be read.
 
         """
-        return await self._threads.run(self._read, list(self._places.items()))
+        wanted = None if numbers is None else set(numbers)
+        places = [(number, place) for number, place in self._places.items() if wanted is None or number in wanted]
+        return await self._threads.run(self._read, places)
 
     async def drop(self, numbers: Sequence[str]) -> int:
         """Forget some, durably; return how many of them were there.
