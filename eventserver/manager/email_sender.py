@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, localtime, make_msgid
-from typing import Final
+from typing import Final, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 
@@ -76,11 +76,11 @@ class EmailSender(Sender):
             raise DeliveryFailed(f"{listener.host} can't be used: {error or type(error).__name__}") from error
         self._sent.append(self._clock())
 
-    def _client(self) -> SMTP:
+    def _client(self) -> "_Client":
         listener = self._listener
         secure = listener.tls != "none"
         context = ssl.create_default_context(cafile=None if listener.ca_file is None else str(listener.ca_file))
-        return SMTP(
+        return _Client(
             hostname=listener.host,
             port=listener.port,
             use_tls=listener.tls == "tls",
@@ -97,6 +97,15 @@ class EmailSender(Sender):
             self._sent.popleft()
         full = len(self._sent) >= self._listener.mails_per_hour
         return self._sent[0] + _HOUR - now if full else 0.0
+
+
+class _Client(SMTP):
+    def close(self) -> None:
+        """Close at once: a server that does not answer TLS's goodbye would hold the connection for 30 s more."""
+        transport = cast("asyncio.WriteTransport | None", self.transport)
+        super().close()
+        if transport is not None:
+            transport.abort()
 
 
 def make_message(listener: EmailListener, events: Sequence[Event]) -> EmailMessage:

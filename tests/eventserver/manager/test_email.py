@@ -1,8 +1,10 @@
 """Mails, to a real SMTP server in this process."""
 
 import asyncio
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -199,3 +201,31 @@ async def test_a_wrong_password_or_certificate_is_no_fault_of_the_event(make: Ma
         await make(ca_file=None).send([job_event()])
     with pytest.raises(DeliveryFailed, match="can't be used"):
         await make(port=9).send([job_event()])
+
+
+async def test_a_server_that_does_not_end_its_side_holds_no_connection(make: Make, certificate: Path) -> None:
+    """TLS's goodbye may stay unanswered."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    ended = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        with listening:
+            secure = context.wrap_socket(listening.accept()[0], server_side=True)
+            secure.sendall(b"220 x\r\n")
+            secure.recv(1000)
+            secure.sendall(b"421 x\r\n")
+            with socket.socket(fileno=secure.detach()) as below:
+                below.settimeout(10)
+                while below.recv(1000):
+                    pass
+            ended.set()
+
+    listening = socket.create_server(("localhost", 0))
+    port = listening.getsockname()[1]
+    thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+    thread.start()
+    with pytest.raises(DeliveryFailed):
+        await make(port=port, tls="tls").send([job_event()])
+    assert await asyncio.to_thread(ended.wait, 5)
+    thread.join()
