@@ -5,6 +5,7 @@ run by the same process (``pytest-xdist``'s groups).
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -23,6 +24,8 @@ from servers.errors import NoServer
 from support.soak import PROFILE, more_often
 
 Show = Callable[[str], None]
+_UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LONGEST_NAME: Final = 80
 _SETTINGS: Final = "_hypothesis_internal_use_settings"
 """Where hypothesis's own pytest plugin looks, too; a decorator could not raise what the test itself has set."""
 
@@ -44,6 +47,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if settings.get_current_profile_name() == PROFILE:
             first, count = int(os.environ["TEST_SEED"]) * 1_000_000, more_often(count)
         metafunc.parametrize("seed", range(first, first + count))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test by a short text that is the same in each process: a new uuid, or the moment in gzip's head, isn't."""
+    if not isinstance(val, str | bytes):
+        return None
+    if isinstance(val, bytes) and val.startswith(b"\x1f\x8b"):
+        return "gzip"
+    text = val.decode("latin-1") if isinstance(val, bytes) else val
+    name = _UUID.sub("UUID", text)[:_LONGEST_NAME]
+    return None if name == text else name.encode("unicode_escape").decode()
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in a hook of its own
