@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from time import perf_counter
-from typing import BinaryIO, Final, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Final, NamedTuple, ParamSpec, Self, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 import structlog
@@ -22,14 +22,8 @@ from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.quarantine import Refused
 from backends.record import original_of
 from backends.threads import DaemonThreads
-from eventserver.bundle import (
-    DEFAULT_LIMITS,
-    Inspection,
-    Limits,
-    check_listed_files,
-    inspect,
-    read_jobs,
-)
+from eventserver.bundle import DEFAULT_LIMITS, Limits, check_listed_files, inspect
+from eventserver.bundle_check import check_jobs
 from eventserver.bundle_event import path_in, write_event
 from eventserver.intake import Intake, Receipt, conflict
 from eventserver.message import received_now
@@ -38,7 +32,6 @@ from eventserver.schemas import SchemaRegistry
 
 KEPT_CODES: Final = frozenset({Code.INVALID_EVENT, Code.UNKNOWN_EVENT_TYPE, Code.SCHEMA_VIOLATION, Code.EVENT_CONFLICT})
 """Refusals of sound archives: a mended schema may take them, so they are kept."""
-JOB_METRICS: Final = ("sl_job_metrics", 1)
 _INSPECTORS: Final = 2
 _TURNS: Final = 4
 _NICENESS: Final = 10
@@ -126,19 +119,9 @@ class BundleIntake:
             inspection = inspect(file, self._limits)
             event = self._intake.judge(write_event(inspection, path), received)
             check_listed_files(file, inspection, self._limits)
-            self._check_jobs(file, inspection, event)
+            check_jobs(file, inspection, self._registry, self._limits)
         self._intake.counters.inspect_seconds.observe(perf_counter() - started)
         return _Judged(event, path)
-
-    def _check_jobs(self, file: BinaryIO, inspection: Inspection, event: Event) -> None:
-        jobs = read_jobs(file, inspection, self._limits)
-        is_valid = self._registry.validators.get(JOB_METRICS)
-        for number, job in enumerate(jobs or ()):
-            if is_valid is not None and not is_valid(job):
-                why = self._registry.explain(*JOB_METRICS, job)
-                refusal = Refusal(Code.SCHEMA_VIOLATION, f"Entry {number} of jobsJson: {why.detail}", why.errors)
-                refusal.event_type = (event.event_type_id, event.event_type_version)
-                raise refusal
 
     async def _store(self, incoming: Incoming, judged: "_Judged") -> Receipt:
         """Keep an archive and store its event, unless both are there."""

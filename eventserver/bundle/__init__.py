@@ -10,6 +10,7 @@ from eventserver.bundle.inspection import Format, Inspection, format_of, inspect
 from eventserver.bundle.limits import DEFAULT_LIMITS, Limits
 from eventserver.bundle.manifest import MANIFEST, UPLOADED_PATH
 from eventserver.bundle.members import Member
+from eventserver.bundle.packing import pack_bundle
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -25,5 +26,6 @@ __all__ = [
     "inspect",
     "is_archive",
     "list_members",
+    "pack_bundle",
     "read_jobs",
 ]

@@ -22,6 +22,9 @@ class _Command(NamedTuple):
 _COMMANDS: Final = {
     "serve": _Command("eventserver.cli.serve:serve", "Start the server."),
     "send": _Command("eventserver.cli.sending:send", "Send events to a server."),
+    "bundle": _Command("eventserver.cli.bundling:bundle", "Pack a directory into a tech-support bundle."),
+    "upload": _Command("eventserver.cli.uploading:upload", "Send a tech-support bundle to a server."),
+    "files": _Command("eventserver.cli.files:files", "See a server's bundles, and what is in them."),
     "events": _Command("eventserver.cli.events:events", "Look up stored events."),
     "export": _Command("eventserver.cli.export:export", "Write events as NDJSON."),
     "import": _Command("eventserver.cli.importing:import_events", "Take over the predecessor's events."),

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eventserver.cli.at_server import address_of, client_of, with_url
 from eventserver.cli.invocation import CommandFailed, with_settings
-from eventserver.cli.running import address_of_owner
 from eventserver.cli.terminal import plain, progress_bar
-from eventserver.client import EventServerClient, EventServerError, Verdict
+from eventserver.client import EventServerError, Verdict
 from eventserver.config import Settings
 from eventserver.json_array import split_array
 from eventserver.refusal import Refusal
@@ -29,7 +29,7 @@ _ROWS: Final = 50
 
 @click.command()
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--url", help="The server. [default: the one on the data directory, or the one on this machine's port]")
+@with_url
 @with_settings
 def send(settings: Settings, file: BinaryIO, url: str | None) -> None:
     """Send events from FILE (or standard input): one event, a JSON array of them, or NDJSON.
@@ -38,7 +38,7 @@ def send(settings: Settings, file: BinaryIO, url: str | None) -> None:
     duplicate. On a terminal a table shows what was not taken; piped, there is one verdict a line, as NDJSON. The exit
     code is 1 when an event was not taken. SMRTFLOW_EVENT_ADMIN_TOKEN and SMRTFLOW_EVENT_API_SECRET are the credentials.
     """
-    address = url or address_of_owner(settings.event_root_dir) or f"http://127.0.0.1:{settings.server_port}"
+    address = address_of(settings, url)
     refused: list[Verdict] = []
     counts: Counter[str] = Counter()
     try:
@@ -88,12 +88,7 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _send(settings: Settings, address: str, events: Iterable[bytes]) -> Iterator[list[Verdict]]:
-    token, secret = settings.event_admin_token, settings.event_api_secret
-    client = EventServerClient(
-        address,
-        token=token.get_secret_value() if token else None,
-        secret=secret.get_secret_value() if secret else None,
-    )
+    client = client_of(settings, address)
     remaining, first = iter(events), 0
     with asyncio.Runner() as runner:
         runner.run(client.__aenter__())

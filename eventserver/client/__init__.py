@@ -11,7 +11,7 @@
 drawn in ``eventserver.client.errors``.
 """
 
-from eventserver.client.answers import EventType, Judgement, Receipt, ReceivedEvent, ServerStatus, Verdict
+from eventserver.client.answers import BundleMember, EventType, Judgement, Receipt, ReceivedEvent, ServerStatus, Verdict
 from eventserver.client.blocking import BlockingEventServerClient
 from eventserver.client.client import EventServerClient
 from eventserver.client.errors import (
@@ -36,6 +36,7 @@ from eventserver.client.transport import Retries
 
 __all__ = [
     "BlockingEventServerClient",
+    "BundleMember",
     "EventConflict",
     "EventRefused",
     "EventServerClient",

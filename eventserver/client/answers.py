@@ -68,6 +68,17 @@ class Judgement(NamedTuple):
     violations: tuple[Violation, ...] = ()
 
 
+class BundleMember(NamedTuple):
+    """A file or a directory in the archive of a bundle."""
+
+    path: str
+    size: int
+    """Bytes, unpacked."""
+    modified_at: str
+    """``2026-11-24T04:02:47Z``."""
+    is_directory: bool
+
+
 class EventType(NamedTuple):
     """A version of an event type that the server knows."""
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from backends.statistics import Statistic
-from eventserver.client.answers import EventType, Judgement, Receipt, ReceivedEvent, ServerStatus, Verdict
+from eventserver.client.answers import BundleMember, EventType, Judgement, Receipt, ReceivedEvent, ServerStatus, Verdict
 from eventserver.client.client import EventServerClient
 from eventserver.client.events import SentEvent
 
@@ -88,6 +88,16 @@ class BlockingEventServerClient:
         """As ``EventServerClient.upload``."""
         return self._run(self._client.upload(bundle, **options))
 
+    def contents(self, uuid: str) -> list[BundleMember]:
+        """As ``EventServerClient.contents``."""
+        return self._run(self._client.contents(uuid))
+
+    def download(self, uuid: str, path: str | None = None, **options: Any) -> Iterator[bytes]:
+        """As ``EventServerClient.download``."""
+        chunks = self._client.download(uuid, path, **options)
+        while (chunk := self._run(_next(chunks))) is not None:
+            yield chunk
+
     def validate(self, event: SentEvent) -> Judgement:
         """As ``EventServerClient.validate``."""
         return self._run(self._client.validate(event))
@@ -117,5 +127,5 @@ class BlockingEventServerClient:
         loop.close()
 
 
-async def _next(events: AsyncIterator[ReceivedEvent]) -> ReceivedEvent | None:
-    return await anext(events, None)
+async def _next(values: AsyncIterator[Result]) -> Result | None:
+    return await anext(values, None)

@@ -1,6 +1,6 @@
 """``EventServerClient``: everything that a program asks of an event server."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from backends.statistics import Statistic
 from eventserver.client.answers import (
+    BundleMember,
     EventType,
     Judgement,
     Receipt,
@@ -24,12 +25,13 @@ from eventserver.client.errors import UnexpectedAnswer
 from eventserver.client.events import SentEvent, text_of
 from eventserver.client.spool import MAX_BYTES, ClientSpool
 from eventserver.client.transport import JSON, Answer, Retries, Transport
-from eventserver.client.uploads import UPLOAD_SECONDS, upload
+from eventserver.client.uploads import UPLOAD_SECONDS, Progress, upload
 from eventserver.json_array import split_array
 from eventserver.refusal import Refusal
 
 TIMEOUT: Final = 30.0
 _EVENTS: Final = "/api/v1/events"
+_FILES: Final = "/api/v1/files"
 _MOST_OF_A_PAGE: Final = 1000
 _TYPE_KEYS: Final = ("eventTypeId", "eventTypeVersion", "title", "description")
 
@@ -205,7 +207,13 @@ class EventServerClient:
                     return
             query = answer.next_query
 
-    async def upload(self, bundle: Path, *, timeout: float = UPLOAD_SECONDS) -> Receipt:  # noqa: ASYNC109 - of a try
+    async def upload(
+        self,
+        bundle: Path,
+        *,
+        timeout: float = UPLOAD_SECONDS,  # noqa: ASYNC109 - of a try
+        progress: Progress | None = None,
+    ) -> Receipt:
         """Send a tech-support bundle (``.tgz``, ``.tar.gz``, ``.zip``), streamed from the disk.
 
         The server makes an event of it, and knows the same archive again; so this too is tried again.
@@ -213,13 +221,56 @@ class EventServerClient:
         Args:
             bundle: the archive.
             timeout: seconds that one try may take.
+            progress: is told how many bytes have been read, in another thread; less again when another try begins.
 
         Raises:
             OSError: the file can't be read.
             EventRefused: the archive is not one that the server takes.
 
         """
-        return _receipt_of(await self._transport.trying(lambda: upload(self._transport, bundle, seconds=timeout)))
+
+        def send() -> Awaitable[Answer]:
+            return upload(self._transport, bundle, seconds=timeout, progress=progress)
+
+        return _receipt_of(await self._transport.trying(send))
+
+    async def contents(self, uuid: str) -> list[BundleMember]:
+        """List what is in the archive of a bundle, in its order.
+
+        Raises:
+            NotFound: no bundle has this uuid.
+            RequestRefused: its archive is no longer kept (410).
+
+        """
+        value = (await self._transport.get(f"{_FILES}/{_path_part(uuid)}/contents")).value()
+        with _expected():
+            return [
+                BundleMember(each["path"], each["size"], each["modifiedAt"], each["type"] == "directory")
+                for each in value
+            ]
+
+    def download(
+        self,
+        uuid: str,
+        path: str | None = None,
+        *,
+        timeout: float = UPLOAD_SECONDS,
+    ) -> AsyncIterator[bytes]:
+        """Yield the archive of a bundle, or one file in it, as it comes; not tried again.
+
+        Args:
+            uuid: of the bundle.
+            path: of a file in the archive; the archive itself when left out.
+            timeout: seconds that all of it may take.
+
+        Raises:
+            NotFound: no bundle has this uuid, or its archive no such file.
+            RequestRefused: its archive is no longer kept (410).
+            TemporaryFailure: it broke off.
+
+        """
+        member = "" if path is None else f"/contents/{quote(path, safe='/')}"
+        return self._transport.stream(f"{_FILES}/{_path_part(uuid)}{member}", timeout=timeout)
 
     async def validate(self, event: SentEvent) -> Judgement:
         """Ask whether the server would take an event; nothing is stored."""

@@ -219,6 +219,31 @@ class Transport:
             raise error_of(answer)
         return answer
 
+    async def stream(self, path: str, *, timeout: float) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - as of ``call``
+        """Ask for something large, once, and yield it as it comes.
+
+        Raises:
+            EventServerError: it failed, at the beginning or in the middle.
+
+        """
+        if self._session is None:
+            msg = "the client is used outside of its `async with` block"
+            raise RuntimeError(msg)
+        target = URL(f"{self._base}{path}", encoded=True)
+        self.tries += 1
+        with _errors_of_transport(self.url):
+            async with self._session.get(
+                target,
+                headers=self._credentials.headers("GET", target.raw_path),
+                timeout=ClientTimeout(timeout, sock_connect=_CONNECT_SECONDS),
+                allow_redirects=False,
+            ) as response:
+                if response.status not in _SUCCESSES:
+                    body = b"".join([chunk async for chunk in _bounded(response)])
+                    raise error_of(Answer(response.status, response.headers, body, None))
+                async for chunk in response.content.iter_any():
+                    yield chunk
+
     def _wait_after(self, state: RetryCallState) -> float:
         """Return how long to wait: as long as the server said, or as the back-off does."""
         error = state.outcome.exception() if state.outcome is not None else None
