@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import structlog
 from aiohttp import web
 
-from backends.bundles import FileBundles
+from backends.bundles import open_bundles
 from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
 from backends.spool import Spool
@@ -138,7 +138,7 @@ async def _intake(app: web.Application) -> AsyncIterator[None]:
 async def _bundles(app: web.Application) -> AsyncIterator[None]:
     retention = app[SETTINGS].event_bundle_retention
     async with (
-        FileBundles(app[SETTINGS].event_root_dir) as bundles,
+        open_bundles(app[SETTINGS].event_bundle_store, root=app[SETTINGS].event_root_dir) as bundles,
         BundleIntake(intake=app[INTAKE], registry=app[REGISTRY], bundles=bundles) as app[BUNDLE_INTAKE],
     ):
         task = None

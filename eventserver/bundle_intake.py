@@ -16,7 +16,7 @@ from uuid import NAMESPACE_OID, uuid5
 import structlog
 
 from backends.base import Event, EventStore, Status
-from backends.bundles import BundlePath, BundleStore, Incoming, make_path
+from backends.bundles import BundlePath, BundleStore, Incoming
 from backends.equality import same_content
 from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.quarantine import Refused
@@ -110,7 +110,7 @@ class BundleIntake:
     async def _judge(self, incoming: Incoming, name: str, received: str) -> "_Judged":
         """Inspect an archive, and judge the event that it makes."""
         uuid = str(uuid5(NAMESPACE_OID, await incoming.digest()))
-        path = self._unsettled.get(uuid) or make_path(uuid, name)
+        path = self._unsettled.get(uuid) or self.bundles.new_path(uuid, name)
         return await self.in_thread(self._judge_file, incoming, path, received)
 
     def _judge_file(self, incoming: Incoming, path: BundlePath, received: str) -> "_Judged":

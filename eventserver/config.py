@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     event_max_batch_events: int = Field(10_000, ge=1, description="Largest batch, in events")
     event_max_bundle_bytes: Bytes = Field(8 * 2**20, description="Bundles must be smaller than this")
     event_upload_timeout_seconds: Seconds = Field(300, description="Longest wait for a bundle to arrive")
+    event_bundle_store: str = Field(
+        "file:", description="Where bundles' archives go: `file:`, or `s3://bucket/prefix?endpoint=https://host:9000`"
+    )
     event_bundle_retention: Annotated[Retention, BeforeValidator(parse_retention)] = Field(
         Retention(), description="What is kept of bundles: `90 days, 100 GiB`; with `dry run` nothing is removed"
     )

@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, settings
 
 from servers import cassandra as a_cassandra
 from servers import elasticsearch as an_elasticsearch
+from servers import s3 as an_s3
 from servers.cassandra import Cassandra
 from servers.elasticsearch import Elasticsearch
 from servers.errors import NoServer
+from servers.s3 import S3
 from support.soak import PROFILE, more_often
 
 Show = Callable[[str], None]
@@ -64,7 +66,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group what asks for one server; in the soak, let properties and state machines run through more examples."""
     for item in items:
-        asked = [name for name in ("cassandra", "elasticsearch") if name in getattr(item, "fixturenames", ())]
+        asked = [name for name in ("cassandra", "elasticsearch", "s3") if name in getattr(item, "fixturenames", ())]
         if asked:
             item.add_marker(pytest.mark.xdist_group(asked[0]))
     if settings.get_current_profile_name() != PROFILE:
@@ -89,7 +91,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Fetch what a server needs before the tests: they have two minutes each, and a first fetch may take longer."""
     if session.config.option.collectonly:
         return
-    for name, prepare in (("elasticsearch", an_elasticsearch.prepare), ("cassandra", a_cassandra.prepare)):
+    servers = {"elasticsearch": an_elasticsearch.prepare, "cassandra": a_cassandra.prepare, "s3": an_s3.prepare}
+    for name, prepare in servers.items():
         if any(name in getattr(item, "fixturenames", ()) for item in session.items):
             try:
                 prepare()
@@ -164,3 +167,20 @@ def keyspace(cassandra: Cassandra) -> Iterator[str]:
     yield keyspace
     cassandra.heal()
     cassandra.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
+
+
+@pytest.fixture(scope="session")
+def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Return the real S3 of this run, however the last test left it."""
+    with an_s3.prepare()(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(running_s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """Return the real S3, well, with its keys in the environment."""
+    for name, value in running_s3.environment.items():
+        monkeypatch.setenv(name, value)
+    running_s3.heal()
+    yield running_s3
+    running_s3.heal()

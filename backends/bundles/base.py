@@ -1,7 +1,8 @@
 """The contract of every store of bundles' archives; ``tests/contract/test_bundles.py`` holds each of them to it.
 
 An archive's path is its key, on every store: ``files/2026/11/24/<uuid>-<name>``, which the event names as
-``uploadedBundlePath``. Nothing here knows what is in an archive.
+``uploadedBundlePath``; ``files/2026/11/24/<writer>/<uuid>-<name>`` on a store that servers share. Nothing here knows
+what is in an archive.
 """
 
 import re
@@ -16,7 +17,7 @@ from backends.bundles.incoming import Incoming
 from backends.statistics import Statistic
 
 _PATH: Final = re.compile(
-    r"files/(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/"
+    r"files/(?P<day>[0-9]{4}/[0-9]{2}/[0-9]{2})/(?:(?P<writer>[0-9a-f]{8})/)?"
     r"(?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})-(?P<name>[A-Za-z0-9._-]{1,100})",
     re.ASCII,
 )
@@ -35,9 +36,12 @@ class BundlePath(NamedTuple):
     """36 characters, lower case."""
     name: str
     """1 to 100 characters of ``A-Z a-z 0-9 . _ -``."""
+    writer: str = ""
+    """8 hexadecimal digits: the process that wrote it, on a store that servers share; else nothing."""
 
     def __str__(self) -> str:
-        return f"files/{self.day}/{self.uuid}-{self.name}"
+        writer = f"{self.writer}/" if self.writer else ""
+        return f"files/{self.day}/{writer}{self.uuid}-{self.name}"
 
 
 class StoredBundle(NamedTuple):
@@ -49,16 +53,17 @@ class StoredBundle(NamedTuple):
     """In UTC."""
 
 
-def make_path(uuid: str, name: str, now: datetime | None = None) -> BundlePath:
+def make_path(uuid: str, name: str, now: datetime | None = None, writer: str = "") -> BundlePath:
     """Return the path of an archive that arrives now.
 
     Args:
         uuid: of its event, lower case.
         name: as the sender called it, any text; it is reduced to what is safe.
         now: in UTC.
+        writer: of a store that servers share.
 
     """
-    return BundlePath((now or datetime.now(UTC)).strftime("%Y/%m/%d"), uuid, reduce_name(name))
+    return BundlePath((now or datetime.now(UTC)).strftime("%Y/%m/%d"), uuid, reduce_name(name), writer)
 
 
 def reduce_name(name: str) -> str:
@@ -71,7 +76,7 @@ def reduce_name(name: str) -> str:
 def read_path(text: str) -> BundlePath | None:
     """Return a path that an event names, or None if it is none of ours; so what anybody posts leads nowhere else."""
     match = _PATH.fullmatch(text)
-    return None if match is None else BundlePath(match["day"], match["uuid"], match["name"])
+    return None if match is None else BundlePath(match["day"], match["uuid"], match["name"], match["writer"] or "")
 
 
 class BundleStore(ABC):
@@ -80,6 +85,10 @@ class BundleStore(ABC):
     An archive and its event become durable in this order: ``receive`` -> ``keep`` -> the event is put -> ``settle``.
     From ``keep`` to ``settle`` an archive is *unsettled*: durable, but perhaps without its event. Whoever opens the
     store asks for the unsettled ones, and puts the event or removes the archive.
+
+    Several servers may share a store's archives. Which upload of an archive is the first one is for the store of
+    events to decide, which they share, too; here no two of them ever write under one path (``new_path``), so each may
+    take back what it kept without asking the others. Unsettled are only this server's own.
 
     Life cycle: constructed without touching the outside world, opened with ``async with``, closed when the block ends;
     it belongs to one event loop. All methods may be called concurrently, for one path by one caller at a time. Outside
@@ -96,6 +105,10 @@ class BundleStore(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close. Idempotent."""
+
+    def new_path(self, uuid: str, name: str) -> BundlePath:
+        """Return the path for an archive that arrives now (see ``make_path``): one that only this process writes."""
+        return make_path(uuid, name)
 
     @abstractmethod
     def receive(self) -> AbstractAsyncContextManager[Incoming]:

@@ -13,7 +13,6 @@ event. A power cut may lose a mark and keep its archive on file systems that don
 do): such an archive was not acknowledged, and takes room until retention removes it.
 """
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -23,13 +22,12 @@ from typing import BinaryIO, Final, Self
 
 from backends.bundles.base import BundlePath, BundleStore, StoredBundle, read_path
 from backends.bundles.incoming import Incoming, receiving, remove_parts
+from backends.bundles.marks import Marks
 from backends.bundles.work import TIMEOUT, BundleThreads
 from backends.disk import Disk
 from backends.errors import StorageFull
 
 _THREADS: Final = 4
-_PENDING: Final = ".pending"
-_MARK: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})-(.+)\.pending")
 _LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -47,6 +45,7 @@ class FileBundles(BundleStore):
         self._root = root
         self._incoming = root / "files" / ".incoming"
         self._disk = disk or Disk()
+        self._marks = Marks(self._incoming, self._disk)
         self._threads = BundleThreads(_THREADS, timeout)
         self._days: set[Path] = set()
 
@@ -72,12 +71,12 @@ class FileBundles(BundleStore):
         await self._threads.run(self._keep, incoming, path)
 
     async def settle(self, path: BundlePath) -> None:
-        """Remove the mark. That need not be durable: a mark that comes back is looked at again."""
-        await self._threads.run(self._disk.remove, self._mark(path))
+        """Remove the mark."""
+        await self._threads.run(self._marks.remove, path)
 
     async def unsettled(self) -> list[BundlePath]:
         """Read the marks; one that was made ahead of a crash may have no archive."""
-        return await self._threads.run(self._read_marks)
+        return await self._threads.run(self._marks.read)
 
     async def open(self, path: BundlePath) -> BinaryIO | None:
         """Open an archive."""
@@ -99,24 +98,15 @@ class FileBundles(BundleStore):
             raise StorageFull("there is no room for another bundle")
 
     def _keep(self, incoming: Incoming, path: BundlePath) -> None:
-        target, mark = self._root / str(path), self._mark(path)
+        target = self._root / str(path)
         with incoming.turn:
             incoming.sync()
-            self._disk.remove(mark)
-            self._disk.close(self._disk.create(mark))
+            self._marks.make(path)
             if target.parent not in self._days:
                 self._disk.make_directory(target.parent)
                 self._days = {target.parent}
             self._disk.rename(incoming.path, target)
             self._disk.sync_directory(target.parent)
-
-    def _mark(self, path: BundlePath) -> Path:
-        return self._incoming / f"{path.day.replace('/', '-')}-{path.uuid}-{path.name}{_PENDING}"
-
-    def _read_marks(self) -> list[BundlePath]:
-        marks = map(_MARK.fullmatch, self._disk.list_directory(self._incoming))
-        paths = (read_path(f"files/{mark[1]}/{mark[2]}/{mark[3]}/{mark[4]}") for mark in marks if mark)
-        return [path for path in paths if path is not None]
 
     def _open(self, path: BundlePath) -> BinaryIO | None:
         try:
@@ -126,7 +116,7 @@ class FileBundles(BundleStore):
 
     def _remove(self, path: BundlePath) -> None:
         self._disk.remove(self._root / str(path))
-        self._disk.remove(self._mark(path))
+        self._marks.remove(path)
 
     def _list_days(self) -> list[Path]:
         return sorted(self._root.glob("files/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]"))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
-from backends.bundles import FileBundles
+from backends.bundles import open_bundles
 from backends.lock import DirectoryLock
 from backends.quarantine import Quarantine
 from eventserver.bundle_intake import BundleIntake
@@ -65,6 +65,6 @@ async def own_directory(settings: Settings, purpose: str) -> AsyncIterator[OwnDi
             counters=Counters(),
             timeout=settings.event_store_timeout_seconds,
         )
-        archives = await stack.enter_async_context(FileBundles(root))
+        archives = await stack.enter_async_context(open_bundles(settings.event_bundle_store, root=root))
         bundles = await stack.enter_async_context(BundleIntake(intake=intake, registry=registry, bundles=archives))
         yield OwnDirectory(intake, quarantine, bundles)

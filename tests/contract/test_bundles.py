@@ -1,15 +1,19 @@
 """What every store of bundles' archives promises."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from backends.bundles import BundlePath, BundleStore, FileBundles, make_path, read_path, reduce_name
+from backends.bundles import BundlePath, BundleStore, make_path, open_bundles, read_path, reduce_name
 from backends.errors import StoreClosed
+from servers.s3 import S3
+
+Make = Callable[[Path], BundleStore]
 
 UUID = "5f0c1f0e-0c1c-5b5e-9d7a-3f4f6f1e2a10"
 NOW = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
@@ -17,17 +21,31 @@ PATH = make_path(UUID, "example.tgz", NOW)
 CONTENT = b"archive" * 100_000
 
 
-@pytest.fixture(params=["file"])
-async def bundles(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BundleStore]:
+@pytest.fixture
+def file() -> Make:
+    """Make stores in the file system."""
+    return lambda root: open_bundles("file:", root=root)
+
+
+@pytest.fixture
+def objects(s3: S3) -> Make:
+    """Make stores in object storage, all on the same archives."""
+    url = s3.url(f"test/{uuid4().hex}")
+    return lambda root: open_bundles(url, root=root)
+
+
+@pytest.fixture(params=["file", "objects"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Make stores of each kind."""
+    made: Make = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture
+async def bundles(make: Make, tmp_path: Path) -> AsyncIterator[BundleStore]:
     """Each store, open and empty."""
-    async with make(request.param, tmp_path) as store:
+    async with make(tmp_path) as store:
         yield store
-
-
-def make(kind: str, root: Path) -> BundleStore:
-    """Return a store on these data."""
-    assert kind == "file"
-    return FileBundles(root)
 
 
 async def keep(store: BundleStore, path: BundlePath = PATH, content: bytes = CONTENT) -> str:
@@ -116,23 +134,47 @@ async def test_many_arrive_at_a_time(bundles: BundleStore) -> None:
         assert await content_of(bundles, path) == path.uuid.encode() * 9000
 
 
-async def test_unsettled_ones_are_found_after_a_restart(tmp_path: Path) -> None:
+async def test_unsettled_ones_are_found_after_a_restart(make: Make, tmp_path: Path) -> None:
     """What did not arrive whole is removed, what was kept stays."""
-    async with FileBundles(tmp_path) as store:
-        await keep(store)
-        incoming = tmp_path / "files" / ".incoming"
-        (incoming / f"{'0' * 32}.part").write_bytes(b"half")
-    async with FileBundles(tmp_path) as store:
-        assert await store.unsettled() == [PATH]
-        assert await content_of(store) == CONTENT
-        assert [file.name for file in incoming.iterdir()] == [f"2026-11-24-{UUID}-example.tgz.pending"]
+    async with make(tmp_path) as store:
+        path = store.new_path(UUID, "example.tgz")
+        await keep(store, path)
+        half = tmp_path / "files" / ".incoming" / f"{'0' * 32}.part"
+        half.write_bytes(b"half")
+    async with make(tmp_path) as store:
+        assert not half.exists()
+        assert await store.unsettled() == [path]
+        assert await content_of(store, path) == CONTENT
+        await store.settle(path)
+    async with make(tmp_path) as store:
+        assert await store.unsettled() == []
+        assert await content_of(store, path) == CONTENT
 
 
-async def test_closed_it_takes_nothing(tmp_path: Path) -> None:
-    """Neither before it is opened."""
-    store = FileBundles(tmp_path)
-    with pytest.raises(StoreClosed):
-        await store.open(PATH)
+async def test_a_new_path_says_the_day_and_the_name(bundles: BundleStore) -> None:
+    """And is read back from its text."""
+    path = bundles.new_path(UUID, "a b.tgz")
+    assert (path.day, path.uuid, path.name) == (f"{datetime.now(UTC):%Y/%m/%d}", UUID, "a_b.tgz")
+    assert read_path(str(path)) == path
+
+
+async def test_it_tells_that_it_can_keep(bundles: BundleStore) -> None:
+    """What telling leaves behind is no archive."""
+    await bundles.ping()
+    await bundles.ping()
+    assert [stored async for stored in bundles.archives()] == []
+
+
+async def test_closed_it_takes_nothing(make: Make, tmp_path: Path) -> None:
+    """Neither before it is opened nor afterwards; and closing twice is fine."""
+    store = make(tmp_path)
+    for _ in range(2):
+        for call in (store.open(PATH), store.remove(PATH), store.settle(PATH), store.unsettled(), store.ping()):
+            with pytest.raises(StoreClosed):
+                await call
+        async with store:
+            pass
+        await store.__aexit__(None, None, None)
 
 
 @pytest.mark.parametrize(
