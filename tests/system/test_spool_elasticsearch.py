@@ -5,6 +5,7 @@ Each time: every event is acknowledged, nothing acknowledged is missing afterwar
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ import pytest
 
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
+from tests.support.spool import until
+from tests.system.loop_device import make_image, mounted
 from tests.system.loop_probe import LoopProbe
 from tests.system.server_process import ServerProcess
 from tests.system.spooled_load import SpooledLoad, new_ledger, spool_of, until_drained, url_of
@@ -24,8 +27,12 @@ LIMIT_SECONDS = 2.0
 LOOP_SECONDS = float(os.environ.get("LOOP_SECONDS", "0.15"))
 HANG_SECONDS = float(os.environ.get("HANG_SECONDS", "6"))
 """``make soak`` lets it hang for 30 s."""
-PAUSE_SECONDS = 0.03
-"""Some hundred events a second: Elasticsearch shares the machine with the other tests."""
+PAUSE_SECONDS = 0.1
+"""Some 400 events a second: Elasticsearch shares the machine with the other tests, and each event is asked for."""
+ROOM = 1 << 20
+"""Bytes that are left to the spool on its small disk."""
+STARTING_PAUSE_SECONDS = 0.3
+"""While Elasticsearch starts, for 6 s or, on a busy machine, for many more."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
@@ -50,14 +57,14 @@ def make_server(folder: Path, url: str, prefix: str) -> ServerProcess:
 
 
 @asynccontextmanager
-async def loaded(server: ServerProcess, seed: str, senders: int = 16) -> AsyncIterator[SpooledLoad]:
+async def loaded(server: ServerProcess, seed: str, pause: float = PAUSE_SECONDS) -> AsyncIterator[SpooledLoad]:
     """Load the server for the time of the block; afterwards all is drained, and right."""
     load = SpooledLoad(url_of(server), new_ledger(Random(seed)), seed)
-    running = asyncio.create_task(load.run(senders, pause=PAUSE_SECONDS))
-    await asyncio.sleep(1)
+    running = asyncio.create_task(load.run(pause=pause))
+    await asyncio.sleep(0.5)
     try:
         yield load
-        await asyncio.sleep(1)
+        await until_stored(load, since=time.monotonic())
     finally:
         load.stop()
         await running
@@ -125,12 +132,11 @@ async def test_it_hangs_for_long(
 
 async def test_it_is_killed_and_restarts(server: ServerProcess, elasticsearch: Elasticsearch, seed: str) -> None:
     """SIGKILL, and a start with its data, under load."""
-    async with loaded(server, seed) as load:
+    async with loaded(server, seed, STARTING_PAUSE_SECONDS) as load:
         await until_stored(load, since=0)
         await asyncio.to_thread(elasticsearch.kill)
         await until_spooled(server)
         await asyncio.to_thread(elasticsearch.start)
-        await until_stored(load, since=time.monotonic())
     assert load.seconds["spooled"]
 
 
@@ -140,8 +146,8 @@ async def test_it_starts_only_after_the_server(
     """The server is ready, takes events, and makes the indices when Elasticsearch is there."""
     await asyncio.to_thread(elasticsearch.kill)
     with make_server(tmp_path, elasticsearch.url, prefix) as server:
-        async with loaded(server, seed) as load:
-            await asyncio.sleep(1)
+        async with loaded(server, seed, STARTING_PAUSE_SECONDS) as load:
+            await until(lambda: len(load.ledger.acknowledged) > 50)
             assert set(load.seconds) == {"spooled"}
             await asyncio.to_thread(elasticsearch.start)
         assert server.terminate() == 0
@@ -154,7 +160,7 @@ async def test_it_refuses_connections(tmp_path: Path, proxy: FaultyProxy, prefix
         async with loaded(server, seed) as load:
             proxy.refuse()
             await until_spooled(server)
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             proxy.mend()
         assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
 
@@ -164,7 +170,8 @@ async def test_it_is_overloaded(tmp_path: Path, proxy: FaultyProxy, prefix: str,
     with make_server(tmp_path, proxy.url, prefix) as server:
         async with loaded(server, seed) as load:
             proxy.fail(Rule(is_write, Fault.ANSWER, status=429))
-            await asyncio.sleep(4)
+            await until_spooled(server)
+            await asyncio.sleep(1)
             assert "spooled" in load.seconds
             proxy.mend()
         assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
@@ -194,9 +201,30 @@ async def test_its_indices_are_read_only(
     async with loaded(server, seed) as load:
         await asyncio.to_thread(set_block, True)  # noqa: FBT003
         await until_spooled(server)
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         assert "spooled" in load.seconds
         await asyncio.to_thread(set_block, None)
+
+
+async def test_the_disk_of_its_spool_is_full(tmp_path: Path, proxy: FaultyProxy, prefix: str, seed: str) -> None:
+    """507 and not ready while it is away and there is no room; with room again both kinds of events are taken."""
+    make_image(tmp_path / "disk.image", 48)
+    with mounted(tmp_path / "disk.image", tmp_path / "disk") as disk:
+        ballast = disk / "ballast"
+        with make_server(disk, proxy.url, prefix) as server:
+            async with loaded(server, seed) as load:
+                proxy.refuse()
+                await asyncio.to_thread(ballast.write_bytes, bytes(shutil.disk_usage(disk).free - ROOM))
+                await until(lambda: any(text.startswith("507") for text in load.refused))
+                assert all("storage_full" in text for text in load.refused), load.refused[:3]
+                await until(lambda: server.probe("/health/ready") == 503)
+                await asyncio.to_thread(ballast.unlink)
+                await until(lambda: server.probe("/health/ready") == 200)
+                spooled = len(load.seconds["spooled"])
+                await until(lambda: len(load.seconds["spooled"]) > spooled)
+                load.refused.clear()
+                proxy.mend()
+            assert server.terminate() == 0
 
 
 @pytest.mark.parametrize("phase", ["while it spools", "while it drains"])

@@ -14,6 +14,7 @@ from servers.elasticsearch import Elasticsearch
 from support.elasticsearch import EVENT_TYPES, FIRST, OTHER, MakeStore, counted, put_until_taken
 from support.events import make_event, records_of
 from support.paging import find_all, tail_all
+from support.spool import until
 
 LIMIT = 1.5
 READS: dict[str, Callable[[ElasticsearchStore, Event], Awaitable[Any]]] = {
@@ -149,9 +150,7 @@ async def test_a_server_that_restarts_forgets_nothing_meanwhile(make: MakeStore,
             await asyncio.sleep(0.5)
             await asyncio.to_thread(elasticsearch.restart)
             goals = {name: count + 6 for name, count in right.items()}
-            async with asyncio.timeout(60):
-                while any(right[name] < goal for name, goal in goals.items()):
-                    await asyncio.sleep(0.05)
+            await until(lambda: all(right[name] >= goal for name, goal in goals.items()))
             ended.set()
 
         async with asyncio.TaskGroup() as group:
