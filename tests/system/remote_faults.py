@@ -5,6 +5,7 @@ Each time: every event is acknowledged, nothing acknowledged is missing afterwar
 
 import asyncio
 import os
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,6 +18,8 @@ import pytest
 from servers.faulty_cql_proxy import FaultyCqlProxy
 from servers.faulty_proxy import FaultyProxy
 from servers.server import RealServer
+from tests.support.spool import until
+from tests.system.loop_device import make_image, mounted
 from tests.system.loop_probe import LoopProbe
 from tests.system.server_process import ServerProcess
 from tests.system.spooled_load import SpooledLoad, new_ledger, spool_of, until_drained, url_of
@@ -26,8 +29,12 @@ LIMIT_SECONDS = 2.0
 LOOP_SECONDS = float(os.environ.get("LOOP_SECONDS", "0.15"))
 HANG_SECONDS = float(os.environ.get("HANG_SECONDS", "6"))
 """``make soak`` lets it hang for 30 s."""
-PAUSE_SECONDS = 0.03
-"""Some hundred events a second: the store shares the machine with the other tests."""
+PAUSE_SECONDS = 0.1
+"""Some 400 events a second: the store shares the machine with the other tests, and each event is asked for."""
+STARTING_PAUSE_SECONDS = 0.3
+"""While the store starts, for 6 s or, on a busy machine, for many more."""
+ROOM = 1 << 20
+"""Bytes that are left to the spool on its small disk."""
 
 
 class Remote(ABC):
@@ -64,14 +71,14 @@ def make_server(folder: Path, store: str) -> ServerProcess:
 
 
 @asynccontextmanager
-async def loaded(server: ServerProcess, seed: str, senders: int = 16) -> AsyncIterator[SpooledLoad]:
+async def loaded(server: ServerProcess, seed: str, pause: float = PAUSE_SECONDS) -> AsyncIterator[SpooledLoad]:
     """Load the server for the time of the block; afterwards all is drained, and right."""
     load = SpooledLoad(url_of(server), new_ledger(Random(seed)), seed)
-    running = asyncio.create_task(load.run(senders, pause=PAUSE_SECONDS))
-    await asyncio.sleep(1)
+    running = asyncio.create_task(load.run(pause=pause))
+    await asyncio.sleep(0.5)
     try:
         yield load
-        await asyncio.sleep(1)
+        await until_stored(load, since=time.monotonic())
     finally:
         load.stop()
         await running
@@ -146,20 +153,19 @@ class RemoteFaults:
 
     async def test_it_is_killed_and_restarts(self, server: ServerProcess, remote: Remote, seed: str) -> None:
         """SIGKILL, and a start with its data, under load."""
-        async with loaded(server, seed) as load:
+        async with loaded(server, seed, STARTING_PAUSE_SECONDS) as load:
             await until_stored(load, since=0)
             await asyncio.to_thread(remote.real.kill)
             await until_spooled(server)
             await asyncio.to_thread(remote.real.start)
-            await until_stored(load, since=time.monotonic())
         assert load.seconds["spooled"]
 
     async def test_it_starts_only_after_the_server(self, tmp_path: Path, remote: Remote, seed: str) -> None:
         """The server is ready, takes events, and makes what it needs when the store is there."""
         await asyncio.to_thread(remote.real.kill)
         with make_server(tmp_path, remote.url) as server:
-            async with loaded(server, seed) as load:
-                await asyncio.sleep(1)
+            async with loaded(server, seed, STARTING_PAUSE_SECONDS) as load:
+                await until(lambda: len(load.ledger.acknowledged) > 50)
                 assert set(load.seconds) == {"spooled"}
                 await asyncio.to_thread(remote.real.start)
             assert server.terminate() == 0
@@ -171,7 +177,7 @@ class RemoteFaults:
             async with loaded(server, seed) as load:
                 remote.proxy.refuse()
                 await until_spooled(server)
-                await asyncio.sleep(2)
+                await asyncio.sleep(1)
                 remote.proxy.mend()
             assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
 
@@ -180,10 +186,31 @@ class RemoteFaults:
         with make_server(tmp_path, remote.proxied) as server:
             async with loaded(server, seed) as load:
                 remote.overload()
-                await asyncio.sleep(4)
+                await until_spooled(server)
+                await asyncio.sleep(1)
                 assert "spooled" in load.seconds
                 remote.proxy.mend()
             assert load.slowest("spooled") < LIMIT_SECONDS + 0.5
+
+    async def test_the_disk_of_its_spool_is_full(self, tmp_path: Path, remote: Remote, seed: str) -> None:
+        """507 and not ready while it is away and there is no room; with room again both kinds of events are taken."""
+        make_image(tmp_path / "disk.image", 48)
+        with mounted(tmp_path / "disk.image", tmp_path / "disk") as disk:
+            ballast = disk / "ballast"
+            with make_server(disk, remote.proxied) as server:
+                async with loaded(server, seed) as load:
+                    remote.proxy.refuse()
+                    await asyncio.to_thread(ballast.write_bytes, bytes(shutil.disk_usage(disk).free - ROOM))
+                    await until(lambda: any(text.startswith("507") for text in load.refused))
+                    assert all("storage_full" in text for text in load.refused), load.refused[:3]
+                    await until(lambda: server.probe("/health/ready") == 503)
+                    await asyncio.to_thread(ballast.unlink)
+                    await until(lambda: server.probe("/health/ready") == 200)
+                    spooled = len(load.seconds["spooled"])
+                    await until(lambda: len(load.seconds["spooled"]) > spooled)
+                    load.refused.clear()
+                    remote.proxy.mend()
+                assert server.terminate() == 0
 
     @pytest.mark.parametrize("fault", ["CUT", "HANG", "LOSE"])
     async def test_its_answers_get_lost(self, tmp_path: Path, remote: Remote, seed: str, fault: str) -> None:

@@ -51,6 +51,6 @@ class TestElasticsearch(RemoteFaults):
         async with loaded(server, seed) as load:
             await asyncio.to_thread(set_block, True)  # noqa: FBT003
             await until_spooled(server)
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
             assert "spooled" in load.seconds
             await asyncio.to_thread(set_block, None)
