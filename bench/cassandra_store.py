@@ -1,0 +1,122 @@
+"""What the Cassandra store costs: the server in front of a real Cassandra of one node, compared with its driver alone.
+
+Everything runs on the same two cores, bound to none: the load generator, the server and Cassandra share them, as
+they do on a small machine. Each run writes into a keyspace of its own, which is dropped afterwards.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from bench.remote import compare, metric, processor_seconds, until_up
+from bench.scenarios import Figures, fresh_root, load_of, serving
+from servers.cassandra import GROUP, PERIODIC, Cassandra, on_java
+from tests.system.server_process import PROJECT, ServerProcess
+
+CONNECTIONS: Final = 64
+FREE: Final = ("nice", "-n", "0")
+"""Bound to no core."""
+DURABILITY: Final = {"group": GROUP, "periodic": PERIODIC}
+KINDS: Final = ("claims", "grouped", "inserts")
+
+
+class Bench:
+    """A running Cassandra, and the server in front of it."""
+
+    def __init__(self, cassandra: Cassandra) -> None:
+        """Use a server that has started."""
+        self.cassandra = cassandra
+        self._number = 0
+
+    @contextmanager
+    def keyspace(self) -> Iterator[str]:
+        """Have the name of a new keyspace, which is dropped in the end."""
+        self._number += 1
+        name = f"bench_{self._number}"
+        try:
+            yield name
+        finally:
+            self.cassandra.execute(f"DROP KEYSPACE IF EXISTS {name}")
+
+    @contextmanager
+    def server(self) -> Iterator[ServerProcess]:
+        """Run the server with an empty root and new tables."""
+        with self.keyspace() as keyspace, fresh_root() as root:
+            url = f"{self.cassandra.url}/{keyspace}"
+            with serving(root, prefix=(), SMRTFLOW_EVENT_STORE=url) as server:
+                until_up(server)
+                yield server
+
+    def post(self, seed: int, seconds: float) -> Figures:
+        """Send single POSTs through the server; with the processor time of Cassandra, in microseconds an event."""
+        with self.server() as server:
+            before = processor_seconds(self.cassandra)
+            options = {"connections": CONNECTIONS, "seconds": seconds, "warm_up": seconds / 4, "seed": seed}
+            figures = load_of("post", server, prefix=FREE, **options)
+            spent = processor_seconds(self.cassandra) - before
+            assert not metric(server, "spool_spooled"), "Cassandra was too slow, and events went to the spool"
+            figures["cassandra_microseconds"] = spent / figures["events_sent"] * 1e6
+            return figures
+
+    def driver(self, kind: str, seed: int, seconds: float) -> Figures:
+        """Let the driver write the same events; with the processor time of both, in microseconds an event."""
+        with self.keyspace() as keyspace:
+            words = ["--port", str(self.cassandra.port), "--keyspace", keyspace, "--seed", str(seed)]
+            words += ["--seconds", str(seconds), "--connections", str(CONNECTIONS), "--warm-up", str(seconds / 4)]
+            before = processor_seconds(self.cassandra)
+            command = [*FREE, sys.executable, "-m", "bench.official_driver", kind, *words]
+            done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True)
+            figures: Figures = json.loads(done.stdout)
+            figures["cassandra_microseconds"] = (
+                (processor_seconds(self.cassandra) - before) / figures["events_sent"] * 1e6
+            )
+            return figures
+
+
+@contextmanager
+def running(durability: str) -> Iterator[Bench]:
+    """Start a real Cassandra for the time of the block, and warm it up.
+
+    Args:
+        durability: a key of ``DURABILITY``.
+
+    """
+    (PROJECT / "var" / "bench").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="cassandra-", dir=PROJECT / "var" / "bench"))
+    with on_java(DURABILITY[durability])(folder) as cassandra:
+        bench = Bench(cassandra)
+        # Java compiles what is used often.
+        bench.driver("claims", 9_000, 10)
+        bench.post(9_001, 10)
+        yield bench
+
+
+def posts(durability: str, pairs: int, seconds: float) -> Figures:
+    """Take turns: single POSTs through the server, and the same events by the driver alone, in several ways."""
+    ours: list[Figures] = []
+    others: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
+    with running(durability) as bench:
+        for seed in range(pairs):
+            ours.append(bench.post(seed, seconds))
+            for kind in KINDS:
+                others[kind].append(bench.driver(kind, seed, seconds))
+    return {
+        "name": f"cassandra_post_{durability}",
+        **compare(server=ours, **others),
+        "processor_microseconds": {"server": _processor(ours), **{kind: _processor(others[kind]) for kind in KINDS}},
+        "milliseconds": [one["milliseconds"] for one in ours],
+    }
+
+
+def _processor(runs: list[Figures]) -> dict[str, Any]:
+    """Return where an event's processor time goes: to the client of Cassandra, and to Cassandra."""
+    return {
+        "client": median(one["processor_microseconds"] for one in runs),
+        "cassandra": median(one["cassandra_microseconds"] for one in runs),
+    }
