@@ -5,17 +5,23 @@ they do on a small machine. Each run writes into a keyspace of its own, which is
 """
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from bench.events import SYSTEMS
 from bench.remote import compare, metric, processor_seconds, until_up
-from bench.scenarios import Figures, fresh_root, load_of, serving
+from bench.scenarios import Figures, fresh_root, load, load_of, serving
 from servers.cassandra import GROUP, PERIODIC, Cassandra, on_java
 from tests.system.server_process import PROJECT, ServerProcess
 
@@ -24,6 +30,9 @@ FREE: Final = ("nice", "-n", "0")
 """Bound to no core."""
 DURABILITY: Final = {"group": GROUP, "periodic": PERIODIC}
 KINDS: Final = ("claims", "grouped", "inserts")
+FILL_CONNECTIONS: Final = 4
+PAGE: Final = 100
+LIST: Final = f"/api/v1/events/smrt-link/{SYSTEMS[0]}"
 
 
 class Bench:
@@ -89,12 +98,15 @@ def running(durability: str) -> Iterator[Bench]:
     """
     (PROJECT / "var" / "bench").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cassandra-", dir=PROJECT / "var" / "bench"))
-    with on_java(DURABILITY[durability])(folder) as cassandra:
-        bench = Bench(cassandra)
-        # Java compiles what is used often.
-        bench.driver("claims", 9_000, 10)
-        bench.post(9_001, 10)
-        yield bench
+    try:
+        with on_java(DURABILITY[durability])(folder) as cassandra:
+            bench = Bench(cassandra)
+            # Java compiles what is used often.
+            bench.driver("claims", 9_000, 12)
+            bench.post(9_001, 12)
+            yield bench
+    finally:
+        shutil.rmtree(folder)
 
 
 def posts(durability: str, pairs: int, seconds: float) -> Figures:
@@ -120,3 +132,51 @@ def _processor(runs: list[Figures]) -> dict[str, Any]:
         "client": median(one["processor_microseconds"] for one in runs),
         "cassandra": median(one["cassandra_microseconds"] for one in runs),
     }
+
+
+def lists(events: int, pairs: int, rounds: int = 40) -> Figures:
+    """Fill a list with events of one system, then read its first page and one in the middle by turns."""
+    with running("periodic") as bench, bench.server() as server:
+        began = time.time()
+        options = {"events": events, "systems": 1, "connections": FILL_CONNECTIONS, "seconds": 3_000, "warm_up": 0}
+        filled = load("batch", server.port, prefix=FREE, **options)
+        middle = datetime.fromtimestamp((began + time.time()) / 2, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert not metric(server, "spool_spooled"), "Cassandra was too slow, and events went to the spool"
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+        # The position behind the first event from there on; without the filter, as one comes to it page by page.
+        _, link = _read(connection, f"{LIST}?from={middle}&limit=1")
+        found = re.search(r"cursor=([^&>]+)", link)
+        assert found, link
+        pages = {"first": f"{LIST}?limit={PAGE}", "middle": f"{LIST}?limit={PAGE}&cursor={found[1]}"}
+        turns = [
+            {name: _median_milliseconds(connection, path, rounds) for name, path in pages.items()} for _ in range(pairs)
+        ]
+        connection.close()
+    return {
+        "name": "cassandra_lists",
+        "events": events,
+        "fill": filled["events_per_second"],
+        "first": median(turn["first"] for turn in turns),
+        "middle": median(turn["middle"] for turn in turns),
+        "ratio": median(turn["middle"] / turn["first"] for turn in turns),
+        "runs": turns,
+    }
+
+
+def _read(connection: HTTPConnection, path: str) -> tuple[list[Any], str]:
+    """Read a page, and the link to the one behind it."""
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    assert answer.status == 200, body
+    return json.loads(body), answer.getheader("Link", "")
+
+
+def _median_milliseconds(connection: HTTPConnection, path: str, rounds: int) -> float:
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        page, _ = _read(connection, path)
+        taken.append((time.perf_counter() - began) * 1_000)
+        assert len(page) == PAGE
+    return median(taken)
