@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from bench.events import SYSTEMS
 from bench.remote import compare, metric, processor_seconds, until_up
-from bench.scenarios import Figures, fresh_root, load, load_of, serving
+from bench.scenarios import Figures, fresh_root, load_of, serving
 from servers.cassandra import GROUP, PERIODIC, Cassandra, on_java
 from tests.system.server_process import PROJECT, ServerProcess
 
@@ -30,7 +30,6 @@ FREE: Final = ("nice", "-n", "0")
 """Bound to no core."""
 DURABILITY: Final = {"group": GROUP, "periodic": PERIODIC}
 KINDS: Final = ("claims", "grouped", "inserts")
-FILL_CONNECTIONS: Final = 4
 PAGE: Final = 100
 LIST: Final = f"/api/v1/events/smrt-link/{SYSTEMS[0]}"
 
@@ -54,17 +53,23 @@ class Bench:
             self.cassandra.execute(f"DROP KEYSPACE IF EXISTS {name}")
 
     @contextmanager
-    def server(self) -> Iterator[ServerProcess]:
-        """Run the server with an empty root and new tables."""
-        with self.keyspace() as keyspace, fresh_root() as root:
-            url = f"{self.cassandra.url}/{keyspace}"
-            with serving(root, prefix=(), SMRTFLOW_EVENT_STORE=url) as server:
-                until_up(server)
-                yield server
+    def serving(self, keyspace: str) -> Iterator[ServerProcess]:
+        """Run the server with an empty root on a keyspace."""
+        url = f"{self.cassandra.url}/{keyspace}"
+        with fresh_root() as root, serving(root, prefix=(), SMRTFLOW_EVENT_STORE=url) as server:
+            until_up(server)
+            yield server
+
+    def run(self, module: str, keyspace: str, *words: str) -> Figures:
+        """Run a program that uses Cassandra by itself, and return the figures that it prints."""
+        where = ["--port", str(self.cassandra.port), "--keyspace", keyspace]
+        command = [*FREE, sys.executable, "-m", module, *words, *where]
+        figures: Figures = json.loads(subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout)
+        return figures
 
     def post(self, seed: int, seconds: float) -> Figures:
         """Send single POSTs through the server; with the processor time of Cassandra, in microseconds an event."""
-        with self.server() as server:
+        with self.keyspace() as keyspace, self.serving(keyspace) as server:
             before = processor_seconds(self.cassandra)
             options = {"connections": CONNECTIONS, "seconds": seconds, "warm_up": seconds / 4, "seed": seed}
             figures = load_of("post", server, prefix=FREE, **options)
@@ -76,15 +81,12 @@ class Bench:
     def driver(self, kind: str, seed: int, seconds: float) -> Figures:
         """Let the driver write the same events; with the processor time of both, in microseconds an event."""
         with self.keyspace() as keyspace:
-            words = ["--port", str(self.cassandra.port), "--keyspace", keyspace, "--seed", str(seed)]
-            words += ["--seconds", str(seconds), "--connections", str(CONNECTIONS), "--warm-up", str(seconds / 4)]
+            words = [kind, "--seed", str(seed), "--connections", str(CONNECTIONS)]
+            words += ["--seconds", str(seconds), "--warm-up", str(seconds / 4)]
             before = processor_seconds(self.cassandra)
-            command = [*FREE, sys.executable, "-m", "bench.official_driver", kind, *words]
-            done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True)
-            figures: Figures = json.loads(done.stdout)
-            figures["cassandra_microseconds"] = (
-                (processor_seconds(self.cassandra) - before) / figures["events_sent"] * 1e6
-            )
+            figures = self.run("bench.official_driver", keyspace, *words)
+            spent = processor_seconds(self.cassandra) - before
+            figures["cassandra_microseconds"] = spent / figures["events_sent"] * 1e6
             return figures
 
 
@@ -136,31 +138,38 @@ def _processor(runs: list[Figures]) -> dict[str, Any]:
 
 def lists(events: int, pairs: int, rounds: int = 40) -> Figures:
     """Fill a list with events of one system, then read its first page and one in the middle by turns."""
-    with running("periodic") as bench, bench.server() as server:
+    with running("periodic") as bench, bench.keyspace() as keyspace:
         began = time.time()
-        options = {"events": events, "systems": 1, "connections": FILL_CONNECTIONS, "seconds": 3_000, "warm_up": 0}
-        filled = load("batch", server.port, prefix=FREE, **options)
+        rate = bench.run("bench.cassandra_fill", keyspace, "--events", str(events))["events_per_second"]
         middle = datetime.fromtimestamp((began + time.time()) / 2, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        assert not metric(server, "spool_spooled"), "Cassandra was too slow, and events went to the spool"
-        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
-        # The position behind the first event from there on; without the filter, as one comes to it page by page.
-        _, link = _read(connection, f"{LIST}?from={middle}&limit=1")
-        found = re.search(r"cursor=([^&>]+)", link)
-        assert found, link
-        pages = {"first": f"{LIST}?limit={PAGE}", "middle": f"{LIST}?limit={PAGE}&cursor={found[1]}"}
-        turns = [
-            {name: _median_milliseconds(connection, path, rounds) for name, path in pages.items()} for _ in range(pairs)
-        ]
-        connection.close()
+        with bench.serving(keyspace) as server:
+            turns = _read_by_turns(server, middle, pairs, rounds)
     return {
         "name": "cassandra_lists",
         "events": events,
-        "fill": filled["events_per_second"],
+        "fill": rate,
         "first": median(turn["first"] for turn in turns),
         "middle": median(turn["middle"] for turn in turns),
         "ratio": median(turn["middle"] / turn["first"] for turn in turns),
         "runs": turns,
     }
+
+
+def _read_by_turns(server: ServerProcess, middle: str, pairs: int, rounds: int) -> list[dict[str, float]]:
+    """Read the first page and one behind an instant by turns; returns the median milliseconds of each turn."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    # The position behind the first event from there on; without the filter, as one comes to it page by page.
+    _, link = _read(connection, f"{LIST}?from={middle}&limit=1")
+    found = re.search(r"cursor=([^&>]+)", link)
+    assert found, link
+    pages = {"first": f"{LIST}?limit={PAGE}", "middle": f"{LIST}?limit={PAGE}&cursor={found[1]}"}
+    for path in pages.values():
+        _median_milliseconds(connection, path, rounds)
+    turns = [
+        {name: _median_milliseconds(connection, path, rounds) for name, path in pages.items()} for _ in range(pairs)
+    ]
+    connection.close()
+    return turns
 
 
 def _read(connection: HTTPConnection, path: str) -> tuple[list[Any], str]:

@@ -61,11 +61,11 @@ def single_posts(seed: int, other_every: int) -> Kind:
     )
 
 
-def batch_posts(seed: int, systems: int) -> Kind:
+def batch_posts(seed: int) -> Kind:
     """POST 1,000 events as NDJSON; 200, and each has the verdict ``stored``."""
 
     def requests() -> Iterator[bytes]:
-        source = events(seed, systems=systems)
+        source = events(seed)
         while True:
             body = b"\n".join(islice(source, BATCH)) + b"\n"
             yield _head("POST", "/api/v1/events/batch", len(body), "application/x-ndjson") + body
@@ -260,7 +260,7 @@ class Run:
 async def _main(options: argparse.Namespace) -> dict[str, Any]:
     kind = {
         "post": lambda: single_posts(options.seed, options.other_every),
-        "batch": lambda: batch_posts(options.seed, options.systems),
+        "batch": lambda: batch_posts(options.seed),
         "put": lambda: straight_puts(options.seed, options.index),
         "get": lambda: gets(range(options.seed, options.seed + options.seeds), options.stored),
     }[options.kind]()
@@ -281,7 +281,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="events of one seed have the same uuids each time")
     parser.add_argument("--index", help="put: the index of Elasticsearch that takes them")
     parser.add_argument("--other-every", type=int, default=0, help="post: each so many-th event is of another version")
-    parser.add_argument("--systems", type=int, default=300, help="batch: how many send")
     parser.add_argument("--seeds", type=int, default=1, help="get: ask for events of this many seeds, from --seed on")
     parser.add_argument("--stored", type=int, default=1, help="get: how many events of each seed are stored")
     print(json.dumps(uvloop.run(_main(parser.parse_args()))))

@@ -27,7 +27,7 @@ from backends.record import finish_record
 from bench.events import events
 from bench.official_client import Rate
 
-_CLAIM: Final = """INSERT INTO {} (uuid, smrtlink_id, event_type_id, event_type_version, at, writer, arrived, record)
+CLAIM: Final = """INSERT INTO {} (uuid, smrtlink_id, event_type_id, event_type_version, at, writer, arrived, record)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _PARTITION_EVENTS: Final = 50_000
 Rows = tuple[list[Any], list[Any], list[Any], list[Any]]
@@ -174,7 +174,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         statements = prepare(session, of_store)
         claim = statements.claim
         if options.kind == "inserts":
-            claim = session.prepare(_CLAIM.format(layout.name_of(of_store, "claims")))
+            claim = session.prepare(CLAIM.format(layout.name_of(of_store, "claims")))
         rate = Rate(options.warm_up, options.seconds)
         kind = GroupingSender if options.kind == "grouped" else Sender
         sender = kind(session, statements, claim, rate)
