@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from prometheus_client.parser import text_string_to_metric_families
-
+from bench.remote import compare, metric, processor_seconds, until_up
 from bench.scenarios import SERVER_CORE, Figures, fresh_root, load, load_of, serving
 from servers.elasticsearch import Elasticsearch, prepare
 from tests.system.server_process import PROJECT, ServerProcess
@@ -54,7 +53,7 @@ class Bench:
         cores = SERVER_CORE if is_pinned else ()
         try:
             with fresh_root() as root, serving(root, prefix=cores, SMRTFLOW_EVENT_STORE=url) as server:
-                _until_up(server)
+                until_up(server)
                 if not self._index:
                     self._index = self._read_index(f"{prefix}-{TYPE}-000001")
                 yield server
@@ -100,7 +99,7 @@ class Bench:
     def post(self, kind: str, connections: int, seed: int, seconds: float) -> Figures:
         """Send them through the server; with the processor time of Elasticsearch, in microseconds an event."""
         with self.server() as server:
-            before = self.processor_seconds()
+            before = processor_seconds(self.elasticsearch)
             figures = load_of(
                 kind,
                 server,
@@ -110,15 +109,10 @@ class Bench:
                 warm_up=seconds / 4,
                 seed=seed,
             )
-            spent = self.processor_seconds() - before
-            assert not _metric(server, "spool_spooled"), "Elasticsearch was too slow, and events went to the spool"
+            spent = processor_seconds(self.elasticsearch) - before
+            assert not metric(server, "spool_spooled"), "Elasticsearch was too slow, and events went to the spool"
             figures["elasticsearch_microseconds"] = spent / figures["events_sent"] * 1e6
             return figures
-
-    def processor_seconds(self) -> float:
-        """Return the processor time that Elasticsearch has taken; 0 where it is not a process of this machine."""
-        pid = getattr(self.elasticsearch._runner, "pid", None)  # noqa: SLF001 - of the tests' own
-        return time.clock_gettime((~pid << 3) | 2) if pid else 0.0
 
     def _read_index(self, name: str) -> dict[str, Any]:
         (found,) = self.elasticsearch.request("GET", f"/{name}").values()
@@ -151,7 +145,7 @@ def posts(bench: Bench, pairs: int, seconds: float) -> Figures:
         client.append(bench.client("create", seed, seconds))
     return {
         "name": "es_post",
-        **_rates(server=ours, straight=straight, client=client),
+        **compare(server=ours, straight=straight, client=client),
         **_processor(ours),
         "milliseconds": {"server": ours[0]["milliseconds"], "straight": straight[0]["milliseconds"]},
     }
@@ -164,7 +158,7 @@ def batches(bench: Bench, pairs: int, seconds: float) -> Figures:
         ours.append(bench.post("batch", BATCH_CONNECTIONS, seed, seconds))
         single.append(bench.post("batch", 1, seed, seconds))
         client.append(bench.client("bulk", seed, seconds))
-    return {"name": "es_batch", **_rates(server=ours, single=single, client=client), **_processor(ours)}
+    return {"name": "es_batch", **compare(server=ours, single=single, client=client), **_processor(ours)}
 
 
 def stopped(bench: Bench, pairs: int, seconds: float) -> Figures:
@@ -219,15 +213,17 @@ def drain(bench: Bench, pairs: int, seconds: float, events: int) -> Figures:
                 filled.append(load("post", server.port, prefix=FREE, **options))
             finally:
                 bench.elasticsearch.resume()
-            before = bench.processor_seconds(), server.processor_seconds()
+            before = processor_seconds(bench.elasticsearch), server.processor_seconds()
             drained.append({"events_per_second": until_drained(server)})
             drained[-1]["processor_microseconds"] = (server.processor_seconds() - before[1]) / events * 1e6
-            drained[-1]["elasticsearch_microseconds"] = (bench.processor_seconds() - before[0]) / events * 1e6
+            drained[-1]["elasticsearch_microseconds"] = (
+                (processor_seconds(bench.elasticsearch) - before[0]) / events * 1e6
+            )
         intake.append(bench.post("post", CONNECTIONS, seed, seconds))
     return {
         "name": "es_drain",
         "events": events,
-        **_rates(server=drained, filled=filled, intake=intake),
+        **compare(server=drained, filled=filled, intake=intake),
         **_processor(drained),
     }
 
@@ -239,40 +235,13 @@ def until_drained(server: ServerProcess, seconds: float = 300) -> float:
     get(server.port, "/health/ready")
     begin, most = time.monotonic(), 0
     while time.monotonic() < deadline:
-        now, left = time.monotonic(), _metric(server, "spool_events")
+        now, left = time.monotonic(), metric(server, "spool_events")
         if left == 0:
             return most / (now - begin)
         if left >= most:
             begin, most = now, left
         time.sleep(0.05)
     raise AssertionError(f"it does not drain: {server.output()[-2000:]}")
-
-
-def _until_up(server: ServerProcess, seconds: float = 60) -> None:
-    """Wait until the server has made its indices: a first start may go to the spool while Elasticsearch is slow."""
-    deadline = time.monotonic() + seconds
-    while not json.loads(get(server.port, "/health/ready").body)["parts"]["spool"]["storeIsUp"]:
-        assert time.monotonic() < deadline, server.output()[-2000:]
-        time.sleep(0.1)
-
-
-def _metric(server: ServerProcess, name: str) -> int:
-    for family in text_string_to_metric_families(get(server.port, "/metrics").body.decode()):
-        if family.name == f"eventserver_store_{name}":
-            return int(family.samples[0].value)
-    raise AssertionError(f"there is no metric {name}")
-
-
-def _rates(server: list[Figures], **others: list[Figures]) -> Figures:
-    """Return the median rate of each, and of the server its ratio to each other one, pair by pair."""
-    rates = [one["events_per_second"] for one in server]
-    found: Figures = {"server": median(rates), "ratios": {}, "runs": {"server": rates}}
-    for name, figures in others.items():
-        theirs = [one["events_per_second"] for one in figures]
-        found[name] = median(theirs)
-        found["ratios"][name] = median(one / other for one, other in zip(rates, theirs, strict=True))
-        found["runs"][name] = theirs
-    return found
 
 
 def _processor(runs: list[Figures]) -> Figures:

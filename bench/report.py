@@ -139,6 +139,41 @@ def _drain_rows(figure: dict[str, Any]) -> list[Row]:
     ]
 
 
+def cassandra_rows(results: dict[str, Any]) -> list[Row]:
+    """Return the same for what was measured in front of Cassandra."""
+    found: list[Row] = []
+    for name in ("cassandra_post_group", "cassandra_post_periodic"):
+        if name in results:
+            found += _claim_rows(results[name], name.rpartition("_")[2])
+    if "cassandra_lists" in results:
+        figure = results["cassandra_lists"]
+        title = f"a page of 100 in the middle of {figure['events']:,} events of one system, to the first page"
+        measured = f"{figure['ratio']:.2f} ({figure['middle']:.1f} to {figure['first']:.1f} ms)"
+        found.append((title, measured, "0.8 to 1.2", _met(0.8 <= figure["ratio"] <= 1.2)))
+    return found
+
+
+def _claim_rows(figure: dict[str, Any], durability: str) -> list[Row]:
+    ratios, times, server = figure["ratios"], figure["processor_microseconds"], f"{figure['server']:,.0f}"
+
+    def spent(name: str) -> str:
+        return f"{times[name]['client']:.0f} + {times[name]['cassandra']:,.0f} us"
+
+    def row(title: str, name: str, promise: float | None) -> Row:
+        measured = f"{ratios[name]:.2f} ({server} to {figure[name]:,.0f} /s; {spent('server')} to {spent(name)})"
+        return title, measured, *(("", "") if promise is None else (f">= {promise}", _met(ratios[name] >= promise)))
+
+    return [
+        row(
+            f"`commitlog_sync: {durability}`: single POST, 64 connections, to the driver alone, 64 events",
+            "claims",
+            0.85,
+        ),
+        row("the same, to the driver alone with rows in groups as the store has them", "grouped", None),
+        row("the same, to the driver alone with a plain insert in place of the claim", "inserts", None),
+    ]
+
+
 def _met(value: bool) -> str:  # noqa: FBT001 - the answer to a comparison
     return "yes" if value else "**no**"
 

@@ -33,8 +33,7 @@ OPTIONS: Final = Path(__file__).with_name("cassandra.options")
 SETTINGS: Final = """cluster_name: tests
 num_tokens: 1
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
-commitlog_sync: group
-commitlog_sync_group_window: 1ms
+{durability}
 listen_address: 127.0.0.1
 rpc_address: 127.0.0.1
 native_transport_port: {cql}
@@ -51,6 +50,10 @@ hints_directory: "{folder}/hints"
 cdc_raw_directory: "{folder}/cdc_raw"
 auto_snapshot: false
 """
+GROUP: Final = "commitlog_sync: group\ncommitlog_sync_group_window: 1ms"
+"""What is acknowledged is on the disk."""
+PERIODIC: Final = "commitlog_sync: periodic\ncommitlog_sync_period: 10s"
+"""What is acknowledged is on the disk within ten seconds: Cassandra's own default."""
 LOGGING: Final = """<configuration>
   <appender name="console" class="ch.qos.logback.core.ConsoleAppender">
     <encoder><pattern>%date %-5level %logger{20}: %msg%n</pattern></encoder>
@@ -106,7 +109,7 @@ def prepare() -> Make[Cassandra]:
 
     """
     return choose(
-        [_at_url] if os.environ.get(VARIABLE) else [_in_container, _on_java],
+        [_at_url] if os.environ.get(VARIABLE) else [_in_container, on_java],
         f"Tests need a real Cassandra: install Java 17 (or 11) and Maven, or start Docker, or set {VARIABLE} to "
         f"cassandra://host:port of a running Cassandra {VERSION}.",
     )
@@ -139,7 +142,16 @@ def _in_container() -> Make[Cassandra]:
     return make
 
 
-def _on_java() -> Make[Cassandra]:
+def on_java(durability: str = GROUP) -> Make[Cassandra]:
+    """Take one of our own from the jars that Maven fetches.
+
+    Args:
+        durability: lines of its configuration.
+
+    Raises:
+        NoServer: there is no Java for it, or the jars can't be had.
+
+    """
     home = java.find_java(lambda version: version in JAVA, "17 or 11", compiler=False)
     jars = java.cached(
         f"cassandra-{VERSION}", lambda folder: java.fetch(f"org.apache.cassandra:cassandra-all:{VERSION}", folder)
@@ -149,7 +161,8 @@ def _on_java() -> Make[Cassandra]:
         port = free_port()
         config = folder / "config"
         config.mkdir()
-        (config / "cassandra.yaml").write_text(SETTINGS.format(cql=port, storage=free_port(), folder=folder))
+        settings = SETTINGS.format(cql=port, storage=free_port(), folder=folder, durability=durability)
+        (config / "cassandra.yaml").write_text(settings)
         (config / "logback.xml").write_text(LOGGING)
         command: list[str | Path] = [
             home / "bin" / "java",
