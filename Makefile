@@ -24,7 +24,7 @@ setup: $(READY) ## make $(VENV) with what requirements.lock says (the others do 
 serve: $(READY) ## start the server on port 8070, data under ./events
 	@exec $(BIN)/eventserver serve
 
-test: $(READY) ## run all tests on this Python, all but the slow ones on the other of 3.11 and 3.13 (ARGS="-k name" selects)
+test: $(READY) ## run all tests on this Python, the quick ones on the other of 3.11 and 3.13 (ARGS="-k name" selects)
 	@$(BIN)/python scripts/test.py $(ARGS)
 
 check: $(READY) ## lint, format, types, import rule, lock file, schemas, documentation

@@ -1,6 +1,8 @@
-"""Run the tests: all of them on this Python, and all but the slow ones on the other supported one where it is found.
+"""Run the tests: all on this Python; on the other supported one, where it is found, all but the slow ones.
 
-``make test`` calls it. Arguments go to pytest, which has as many processes as there are cores, four at most (``-n 0``:
+Of those that need a real server of another kind, the other Python runs a few (``every_python``).
+
+``make test`` calls it. Arguments go to pytest, which has a process more than there are cores, four at most (``-n 0``:
 one).
 With ``CI=true`` both Pythons are required.
 """
@@ -11,7 +13,7 @@ import sys
 from pathlib import Path
 
 SUPPORTED = ("3.11", "3.13")
-PROCESSES = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadgroup")
+PROCESSES = (f"--numprocesses={min(4, (os.cpu_count() or 1) + 1)}", "--dist=loadgroup")
 """Most tests wait, for servers and for disks; those that ask for one real server stay in one process."""
 
 
@@ -64,7 +66,7 @@ def main() -> int:
     else:
         environment = f".venv-{other}"
         subprocess.run(["make", "--no-print-directory", "setup", f"VENV={environment}", f"PYTHON={found}"], check=True)
-        marks = ["-m", "not slow and not soak"]
+        marks = ["-m", "not slow and not soak and (every_python or not server)"]
         title = "all tests but the slow ones"
         failures += run_pytest(f"{environment}/bin/python", title, [*marks, *arguments]) != 0
     failures += run_pytest(sys.executable, "all tests", arguments) != 0

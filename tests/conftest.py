@@ -68,6 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         asked = [name for name in ("cassandra", "elasticsearch", "s3") if name in getattr(item, "fixturenames", ())]
         if asked:
+            item.add_marker(pytest.mark.server)
             item.add_marker(pytest.mark.xdist_group(asked[0]))
     if settings.get_current_profile_name() != PROFILE:
         return

@@ -2,8 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from backends.base import EventStore
 from support.events import make_event, new_uuid
+
+pytestmark = pytest.mark.every_python
 
 
 async def test_an_unknown_uuid_is_none(store: EventStore) -> None:

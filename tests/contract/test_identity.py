@@ -7,6 +7,8 @@ from backends.record import original_of
 from support.events import OTHER_SYSTEM, SYSTEM, as_sent, make_event, new_uuid, replaced, respelt
 from support.paging import find_all, tail_all
 
+pytestmark = pytest.mark.every_python
+
 UUID = "83927d00-f46c-11e6-9f9b-3c15c2cc8f88"
 AT = "2017-02-16T16:36:21.082000000Z"
 MESSAGE = '{"price":1.10,"list":[1,2,{"c":null}],"text":"A\\n\\u00e9","id":"AAAA-bbbb","yes":true,"none":null,"no":0}'

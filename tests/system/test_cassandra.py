@@ -17,10 +17,13 @@ from tests.system.workload import make_event
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 KILLED = ("support.eventserver_killed_between_writes", "serve")
+ESSENTIAL = {"shards", "events_by_system", "all rows", "claims"}
 HERE = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=[] if step in ESSENTIAL else [pytest.mark.soak]) for step in STEPS]
+)
 def test_killed_between_the_writes_no_list_lacks_or_shows_anything(
     tmp_path: Path, cassandra: Cassandra, keyspace: str, step: str
 ) -> None:

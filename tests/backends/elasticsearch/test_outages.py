@@ -13,7 +13,7 @@ from backends.errors import StorageFull, StoreUnavailable
 from servers.elasticsearch import Elasticsearch
 from servers.faulty_proxy import Fault, FaultyProxy, Rule, is_write
 from servers.ports import free_port
-from support.elasticsearch import EVENT_TYPES, FIRST, OTHER, MakeStore, counted
+from support.elasticsearch import EVENT_TYPES, FIRST, OTHER, MakeStore, counted, put_until_taken
 from support.events import make_event, new_uuid
 from support.paging import find_all, tail_all
 
@@ -87,7 +87,7 @@ async def test_no_call_takes_longer_than_the_time_limit(
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
         assert time.monotonic() - started < 1.5
         proxy.mend()
-        assert await store.put([make_event()]) == [Outcome(Status.STORED)]
+        await put_until_taken(store, make_event())
 
 
 async def test_connections_that_are_refused_fail_soon(store: ElasticsearchStore, proxy: FaultyProxy) -> None:
