@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from backends.bundles.retention import Retention
 
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     event_bundle_store: str = Field(
         "file:", description="Where bundles' archives go: `file:`, or `s3://bucket/prefix?endpoint=https://host:9000`"
     )
-    event_bundle_retention: Annotated[Retention, BeforeValidator(parse_retention)] = Field(
+    event_bundle_retention: Annotated[Retention, NoDecode, BeforeValidator(parse_retention)] = Field(
         Retention(), description="What is kept of bundles: `90 days, 100 GiB`; with `dry run` nothing is removed"
     )
     event_admin_token: SecretStr | None = Field(None, description="Token of operators (`Authorization: Bearer ...`)")

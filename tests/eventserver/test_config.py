@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from backends.bundles.retention import Retention
 from eventserver.config import ConfigurationError, Settings, load_settings, parse_bytes
 
 
@@ -54,6 +56,18 @@ def test_command_line_comes_before_environment_before_file_before_default(
     assert found["SMRTFLOW_SERVER_PORT"] == ("7001", "environment")
     assert found["SMRTFLOW_EVENT_MAX_EVENT_BYTES"] == ("2097152", f"file {config_file}")
     assert found["SMRTFLOW_EVENT_ROOT_DIR"] == ("events", "default")
+
+
+def test_what_is_kept_of_bundles_is_said_in_words(monkeypatch: pytest.MonkeyPatch, config_file: Path) -> None:
+    """By the environment, as by a file."""
+    expected = Retention(timedelta(days=90), 100 * 1024**3, is_dry_run=True)
+    config_file.write_text('event_bundle_retention = "90 days, 100 GiB, dry run"\n')
+    assert load_settings(config_file).event_bundle_retention == expected
+    monkeypatch.setenv("SMRTFLOW_EVENT_BUNDLE_RETENTION", "90 days, 100 GiB, dry run")
+    assert load_settings().event_bundle_retention == expected
+    monkeypatch.setenv("SMRTFLOW_EVENT_BUNDLE_RETENTION", "for ever")
+    with pytest.raises(ConfigurationError, match="90 days"):
+        load_settings()
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
