@@ -4,7 +4,9 @@ import json
 import re
 from typing import Any, Final
 
+from backends.base import Event
 from backends.bundles import BundlePath, read_path
+from backends.equality import same_content
 from backends.record import original_of
 from eventserver.bundle import UPLOADED_PATH, Inspection
 from eventserver.refusal import Code, Refusal
@@ -48,6 +50,15 @@ def path_in(record: bytes) -> BundlePath | None:
     except (Refusal, KeyError, AttributeError):
         return None
     return read_path(value) if isinstance(value, str) else None
+
+
+def path_of_same_bundle(event: Event, first: bytes) -> BundlePath | None:
+    """Return where the archive of a stored event is, if but for that it is the same event; else None."""
+    theirs, ours = path_in(first), path_in(event.record)
+    if theirs is None or ours is None or theirs.uuid != event.uuid:
+        return None
+    said = original_of(first).replace(str(theirs).encode(), str(ours).encode())
+    return theirs if same_content(said, original_of(event.record)) else None
 
 
 def _with_fraction(created_at: Any) -> Any:

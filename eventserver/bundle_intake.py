@@ -6,8 +6,8 @@ archive is the same event on every store, and whatever a crash leaves in between
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from time import perf_counter
 from typing import Final, NamedTuple, ParamSpec, Self, TypeVar
@@ -17,22 +17,24 @@ import structlog
 
 from backends.base import Event, EventStore, Status
 from backends.bundles import BundlePath, BundleStore, Incoming
-from backends.equality import same_content
 from backends.errors import StorageFull, StoreError, StoreUnavailable
 from backends.quarantine import Refused
 from backends.record import original_of
 from backends.threads import DaemonThreads
 from eventserver.bundle import DEFAULT_LIMITS, Limits, check_listed_files, inspect
 from eventserver.bundle_check import check_jobs
-from eventserver.bundle_event import path_in, write_event
+from eventserver.bundle_event import path_in, path_of_same_bundle, write_event
 from eventserver.intake import Intake, Receipt, conflict
 from eventserver.message import received_now
 from eventserver.refusal import Code, Refusal
 from eventserver.schemas import SchemaRegistry
+from eventserver.turns import Turns
 
 KEPT_CODES: Final = frozenset({Code.INVALID_EVENT, Code.UNKNOWN_EVENT_TYPE, Code.SCHEMA_VIOLATION, Code.EVENT_CONFLICT})
 """Refusals of sound archives: a mended schema may take them, so they are kept."""
 _INSPECTORS: Final = 2
+FINISH_SECONDS: Final = 60.0
+"""Until those bundles are tried again that could not be finished, as a store was away."""
 _TURNS: Final = 4
 _NICENESS: Final = 10
 _Arguments = ParamSpec("_Arguments")
@@ -61,18 +63,25 @@ class BundleIntake:
         self.turns = asyncio.Semaphore(_TURNS)
         """For whoever works on pieces of uploads: so many at a time; the others wait, and hold one piece each."""
         self._threads: DaemonThreads | None = None
-        self._turns: dict[str, _Turn] = {}
+        self._turns = Turns()
         self._unsettled: dict[str, BundlePath] = {}
         self._keeping = asyncio.Lock()
+        self._finishing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin, and finish what a crash left between an archive and its event."""
+        """Begin, and finish what a crash left between an archive and its event; later, while a store is away."""
         self._threads = DaemonThreads(_INSPECTORS, "bundle-inspector", niceness=_NICENESS)
-        await self._finish_unsettled()
+        left = await self.bundles.unsettled()
+        self._unsettled = {path.uuid: path for path in left}
+        if left := await self._finish_all(left):
+            self._finishing = asyncio.create_task(self._finish_later(left), name="bundle-finishing")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End. Idempotent."""
+        if self._finishing is not None:
+            self._finishing.cancel()
+            await asyncio.wait([self._finishing])
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)
@@ -104,7 +113,7 @@ class BundleIntake:
     async def take(self, incoming: Incoming, *, name: str, received: str) -> Receipt:
         """Do what ``accept`` does, but keep nothing of what is refused: as for what is in quarantine already."""
         judged = await self._judge(incoming, name, received)
-        async with self._turn(judged.event.uuid):
+        async with self._turns.of(judged.event.uuid):
             return await self._store(incoming, judged)
 
     async def _judge(self, incoming: Incoming, name: str, received: str) -> "_Judged":
@@ -147,7 +156,7 @@ class BundleIntake:
 
     async def _again(self, incoming: Incoming, event: Event, first: bytes) -> Receipt:
         """Answer with the first upload's event; where its archive is missing, this one takes its place."""
-        path = _path_of_same_bundle(event, first)
+        path = path_of_same_bundle(event, first)
         if path is None:
             raise conflict(event)
         file = await self.bundles.open(path)
@@ -160,7 +169,7 @@ class BundleIntake:
 
     async def _lost(self, event: Event, path: BundlePath, first: bytes) -> Receipt:
         """Give way to whoever stored this uuid meanwhile: mostly the same archive, under another path."""
-        theirs = _path_of_same_bundle(event, first)
+        theirs = path_of_same_bundle(event, first)
         if theirs is None:
             await self._forget(path)
             raise conflict(event)
@@ -204,16 +213,32 @@ class BundleIntake:
             )
             await self._intake.keep([refused])
 
-    async def _finish_unsettled(self) -> None:
-        """Put the events of archives that have none, or remove what can't have one."""
-        for path in await self.bundles.unsettled():
-            self._unsettled[path.uuid] = path
+    async def _finish_later(self, left: list[BundlePath]) -> None:
+        while left:
+            await asyncio.sleep(FINISH_SECONDS)
+            left = await self._finish_all(left)
+
+    async def _finish_all(self, paths: list[BundlePath]) -> list[BundlePath]:
+        """Put the events of archives that have none, or remove what can't have one; return what is left.
+
+        The first one that can't be finished now is the last one that is tried: a store that is away takes its time.
+        """
+        for number, path in enumerate(paths):
             try:
                 await self._finish(path)
             except StoreError as error:
-                _log.warning("bundle without its event", path=str(path), reason=str(error))
+                _log.warning("bundles without events", count=len(paths) - number, first=str(path), reason=str(error))
+                return paths[number:]
+        return []
 
     async def _finish(self, path: BundlePath) -> None:
+        async with self._turns.of(path.uuid):
+            if self._unsettled.get(path.uuid) != path:
+                return  # the same archive has come again
+            record = await self._intake.store.get(path.uuid)
+            if record is not None and path_in(record) == path:
+                await self._settle(path)
+                return
         file = await self.bundles.open(path)
         if file is None:
             await self._forget(path)
@@ -238,29 +263,10 @@ class BundleIntake:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(work, *arguments, **named))
 
-    @asynccontextmanager
-    async def _turn(self, uuid: str) -> AsyncIterator[None]:
-        """Let those with one uuid come one after the other."""
-        turn = self._turns.setdefault(uuid, _Turn())
-        turn.waiting += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.waiting -= 1
-            if not turn.waiting:
-                del self._turns[uuid]
-
 
 class _Judged(NamedTuple):
     event: Event
     path: BundlePath
-
-
-class _Turn:
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.waiting = 0
 
 
 async def _get(store: EventStore, uuid: str) -> bytes | None:
@@ -269,15 +275,6 @@ async def _get(store: EventStore, uuid: str) -> bytes | None:
         return await store.get(uuid)
     except StoreUnavailable:
         return None
-
-
-def _path_of_same_bundle(event: Event, first: bytes) -> BundlePath | None:
-    """Return where the archive of a stored event is, if but for that it is the same event; else None."""
-    theirs, ours = path_in(first), path_in(event.record)
-    if theirs is None or ours is None or theirs.uuid != event.uuid:
-        return None
-    said = original_of(first).replace(str(theirs).encode(), str(ours).encode())
-    return theirs if same_content(said, original_of(event.record)) else None
 
 
 def _read(incoming: Incoming) -> bytes:

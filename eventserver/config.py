@@ -72,7 +72,7 @@ def parse_retention(value: object) -> object:
             age = timedelta(days=int(match[1]))
         elif part == "dry run":
             is_dry_run = True
-        elif re.fullmatch(r"[0-9.]+ ?[kmgt]i?b", part):
+        elif re.fullmatch(r"[0-9.]+ ?(?:[kmgt]i?)?b", part):
             size = int(str(parse_bytes(part)))
         else:
             msg = f"{part!r} is none of: an age such as 90 days, a size such as 100 GiB, dry run"

@@ -51,7 +51,8 @@ class ObjectOptions:
             parts = urlsplit(url)
         except ValueError as error:
             raise InvalidStoreURL("the URL of the store of bundles can't be read") from error
-        if "@" in parts.netloc:
+        if "@" in url.partition("?")[0]:
+            # A secret may have a slash, and so not end with what looks like a host.
             raise InvalidStoreURL(
                 "keys don't belong into the URL of the store of bundles; set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY in the environment"
@@ -60,7 +61,7 @@ class ObjectOptions:
             raise InvalidStoreURL("the URL of the store of bundles has no part behind '#'")
         if _BUCKET.fullmatch(parts.netloc) is None:
             raise InvalidStoreURL(f"{parts.netloc!r} is no bucket; the URL should be such as s3://bucket/prefix")
-        prefix = unquote(parts.path).strip("/")
+        prefix = unquote(parts.path).removeprefix("/").removesuffix("/")
         if len(prefix) > _PREFIX_LENGTH or _PREFIX.fullmatch(prefix) is None:
             raise InvalidStoreURL(f"{prefix[:100]!r} can't begin keys; it should be such as site/bundles")
         return cls(**{"bucket": parts.netloc, "prefix": prefix, "timeout": timeout, **_query(parts.query)})

@@ -16,7 +16,7 @@ from aiohttp import web
 from backends.errors import StorageFull, StoreUnavailable
 from backends.spool import SpoolState
 from eventserver.web.documents import document
-from eventserver.web.keys import QUARANTINE, REGISTRY, SETTINGS, SPOOL, STORE
+from eventserver.web.keys import BUNDLE_INTAKE, QUARANTINE, REGISTRY, SETTINGS, SPOOL, STORE
 from eventserver.web.problem import refusal_of
 
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
@@ -39,6 +39,7 @@ async def get_ready(request: web.Request) -> web.Response:
     limit = app[SETTINGS].event_store_timeout_seconds
     checks = {
         "store": _checked(app[STORE].ping(), limit),
+        "bundles": _checked(app[BUNDLE_INTAKE].bundles.ping(), limit),
         "quarantine": _checked(_check_quarantine(app), limit),
         "disk": _checked(_check_disk(app[SETTINGS].event_root_dir), limit),
         "schemas": _checked(_check_schemas(app), limit),

@@ -23,6 +23,7 @@ from eventserver.quarantine_replay import QuarantineReplay
 from eventserver.refusal import Code, Refusal
 from eventserver.schemas import SchemaRegistry
 from support.archives import tgz
+from support.spool import until
 
 
 class FailingStore(MemoryStore):
@@ -130,6 +131,42 @@ async def test_store_that_stays_away_keeps_the_archive_for_later(house: House) -
             await upload(intake, tgz())
     async with house.open():
         assert len(house.files()) == 2
+
+
+async def test_store_that_comes_back_gets_the_event_of_an_archive(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without another start, and without another upload."""
+    monkeypatch.setattr("eventserver.bundle_intake.FINISH_SECONDS", 0.05)
+    async with house.open() as intake:
+        house.store.before = StoreUnavailable("away")
+        with pytest.raises(StoreUnavailable):
+            await upload(intake, tgz())
+    async with house.open(), asyncio.timeout(20):
+        await asyncio.sleep(0.2)
+        house.store.before = None
+        await until(lambda: len(house.files()) == 1)
+        [archive] = house.files()
+        assert await house.store.get(archive.name[:36]) is not None
+
+
+async def test_archive_of_a_stored_event_is_kept_though_it_would_be_refused_now(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a schema has changed between a crash and the next start."""
+    async with house.open() as intake:
+        house.store.after = StoreUnavailable("no answer")
+        with pytest.raises(StoreUnavailable):
+            await upload(intake, tgz())
+        house.store.after = None
+
+    def refuse(*_: object) -> Event:
+        raise Refusal(Code.SCHEMA_VIOLATION, "not any more")
+
+    monkeypatch.setattr(house.intake, "judge", refuse)
+    async with house.open():
+        [archive] = house.files()
+        assert archive.name.endswith("-a.tgz")
 
 
 async def test_mark_without_archive_is_removed(house: House) -> None:

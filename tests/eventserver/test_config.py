@@ -65,6 +65,9 @@ def test_what_is_kept_of_bundles_is_said_in_words(monkeypatch: pytest.MonkeyPatc
     assert load_settings(config_file).event_bundle_retention == expected
     monkeypatch.setenv("SMRTFLOW_EVENT_BUNDLE_RETENTION", "90 days, 100 GiB, dry run")
     assert load_settings().event_bundle_retention == expected
+    said = dict(origins(load_settings()).items())["SMRTFLOW_EVENT_BUNDLE_RETENTION"][0]
+    monkeypatch.setenv("SMRTFLOW_EVENT_BUNDLE_RETENTION", said)
+    assert load_settings().event_bundle_retention == expected
     monkeypatch.setenv("SMRTFLOW_EVENT_BUNDLE_RETENTION", "for ever")
     with pytest.raises(ConfigurationError, match="90 days"):
         load_settings()

@@ -17,12 +17,11 @@ FETCH_SECONDS: Final = 900
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 POM: Final = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
-  <groupId>tests</groupId><artifactId>{artifact}</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies><dependency>
-    <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>
-  </dependency></dependencies>
+  <groupId>tests</groupId><artifactId>jars</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>{dependencies}</dependencies>
 </project>
 """
+DEPENDENCY: Final = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
 
 
 def find_java(suits: Callable[[int], bool], wanted: str, *, compiler: bool = True) -> Path:
@@ -94,6 +93,8 @@ def cached(name: str, fill: Callable[[Path], None]) -> Path:
 def fetch(coordinates: str, folder: Path) -> None:
     """Fill a folder with the jars of ``group:artifact:version`` and all that it needs, as this Maven is configured.
 
+    Several, with spaces between them, are fetched together, and go before other versions that one of them asks for.
+
     Raises:
         NoServer: there is no Maven, or it failed; the text is what it wrote.
 
@@ -101,10 +102,10 @@ def fetch(coordinates: str, folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise NoServer("Maven (mvn) was not found on PATH")
-    group, artifact, version = coordinates.split(":")
+    dependencies = "".join(DEPENDENCY.format(*each.split(":")) for each in coordinates.split())
     with tempfile.TemporaryDirectory() as project:
         pom = Path(project) / "pom.xml"
-        pom.write_text(POM.format(group=group, artifact=artifact, version=version))
+        pom.write_text(POM.format(dependencies=dependencies))
         command: list[str | Path] = [
             maven,
             "-B",

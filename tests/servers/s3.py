@@ -17,6 +17,16 @@ from servers.runner import ProcessRunner, Runner
 from servers.server import RealServer
 
 VERSION: Final = "3.1.0"
+JACKSON: Final = "2.21.2"
+"""One version of all parts; those that Maven picks by itself don't fit together, and uploads in parts fail."""
+JARS: Final = " ".join(
+    (
+        f"org.gaul:s3proxy:{VERSION}",
+        f"com.fasterxml.jackson.core:jackson-core:{JACKSON}",
+        f"com.fasterxml.jackson.core:jackson-databind:{JACKSON}",
+        "com.fasterxml.jackson.core:jackson-annotations:2.21",
+    )
+)
 JAVA: Final = 17
 HEAP: Final = "256m"
 BUCKET: Final = "bundles"
@@ -84,7 +94,7 @@ def prepare() -> Make[S3]:
 
 def _on_java() -> Make[S3]:
     home = java.find_java(lambda version: version >= JAVA, f"{JAVA} or newer", compiler=False)
-    jars = java.cached(f"s3proxy-{VERSION}", lambda folder: java.fetch(f"org.gaul:s3proxy:{VERSION}", folder))
+    jars = java.cached(f"s3proxy-{VERSION}-{JACKSON}", lambda folder: java.fetch(JARS, folder))
 
     def make(folder: Path) -> S3:
         port = free_port()

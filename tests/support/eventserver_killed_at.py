@@ -7,6 +7,7 @@ from typing import Any
 
 from backends.bundles import FileBundles
 from backends.bundles.incoming import Incoming
+from backends.bundles.objects import ObjectBundles
 from backends.disk import Disk
 from backends.filesystem import FilesystemStore
 from eventserver.cli import main
@@ -38,6 +39,9 @@ def dying_after(method: Callable[..., Any]) -> Callable[..., Any]:
     return dying
 
 
+OBJECT_STEPS: dict[str, Callable[[], None]] = {
+    "before the settling of objects": lambda: setattr(ObjectBundles, "settle", die),
+}
 STEPS: dict[str, Callable[[], None]] = {
     "while it arrives": lambda: setattr(Incoming, "_append", die),
     "before the sync": lambda: setattr(Incoming, "sync", die),
@@ -61,5 +65,5 @@ def _second(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    STEPS[os.environ["KILL_AT"]]()
+    (STEPS | OBJECT_STEPS)[os.environ["KILL_AT"]]()
     main()
