@@ -43,7 +43,7 @@ format: $(READY) ## format the code and mend what ruff can mend
 bench: $(READY) ## measure the server against its peers and ceilings (needs two cores)
 	$(BIN)/python -m bench $(ARGS)
 
-soak: $(READY) ## the long tests: kill, power, models, fuzz, api, growth (hours; PART="kill power" selects)
+soak: $(READY) ## the long tests: kill, publish, power, models, fuzz, api, growth (hours; PART="kill power" selects)
 	$(BIN)/python -m scripts.soak $(PART) $(ARGS)
 
 docs: $(READY) ## write the generated reference pages again and check the links

@@ -12,6 +12,23 @@ _TALKATIVE: Final = ("elastic_transport",)
 """Log each request that they make, and each that fails: the store says once what that means."""
 
 
+def log_through_standard_library() -> None:
+    """Let a program that has not configured structlog get what is logged from the standard library's logging.
+
+    By itself structlog would write to the program's standard output, among its own words.
+    """
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.processors.format_exc_info,
+                structlog.processors.KeyValueRenderer(key_order=["event"]),
+            ],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+
+
 def configure_logs(
     form: Literal["auto", "console", "json"], level: Literal["debug", "info", "warning", "error"]
 ) -> None:

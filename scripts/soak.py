@@ -47,6 +47,7 @@ ELASTICSEARCH_8: Final = "8.19.0"
 
 PARTS = {
     "kill": Part(30, ("tests/system/test_kill.py", "-m", "soak")),
+    "publish": Part(25, ("tests/system/test_publish_kill.py", "-m", "soak")),
     "power": Part(8, ("tests/system/test_power_cut.py", "-m", "soak")),
     "models": Part(
         40,

@@ -64,6 +64,13 @@ def _require_address(text: str) -> str:
     return text
 
 
+def _require_line(text: str) -> str:
+    if not text.isprintable():
+        msg = "it should be one line, without control characters"
+        raise ValueError(msg)
+    return require_template(text)
+
+
 def _require_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -94,6 +101,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(_require_url)]
 Address = Annotated[str, AfterValidator(_require_address)]
 Text = Annotated[str, AfterValidator(require_template)]
+Line = Annotated[str, AfterValidator(_require_line)]
 Network = IPv4Network | IPv6Network
 
 
@@ -153,7 +161,7 @@ class EmailListener(_Listener):
     password: SecretReference | None = None
     sender: Address
     recipients: tuple[Address, ...] = Field(min_length=1, max_length=100)
-    subject: Text = Field("${eventTypeId} of ${smrtlinkId}", description="Of a mail about one event")
+    subject: Line = Field("${eventTypeId} of ${smrtlinkId}", description="Of a mail about one event")
     body: Text = Field(_DEFAULT_BODY, description="Of each event; several go into one mail")
     digest_seconds: float = Field(60, ge=0, le=86_400, description="How long events are collected for one mail")
     mails_per_hour: int = Field(20, ge=1, le=3_600, description="More are not sent; what comes meanwhile is collected")

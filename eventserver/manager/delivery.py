@@ -172,8 +172,8 @@ class Delivery:
         if item.done is not None:
             try:
                 await item.done()
-            except StoreError as error:
-                _log.warning("listener", listener=self._name, problem=str(error))
+            except Exception as error:  # noqa: BLE001 - logged; it must not end the delivery for good
+                _log.warning("listener", listener=self._name, problem=str(error) or type(error).__name__)
         event = self._outstanding.pop(item.number)
         self._bytes -= len(event.record)
         self._settled.set()

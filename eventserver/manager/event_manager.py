@@ -16,6 +16,7 @@ from backends.disk import Disk
 from backends.errors import StorageFull
 from backends.lock import DirectoryLock
 from backends.record import finish_record
+from eventserver.logs import log_through_standard_library
 from eventserver.manager.configuration import Configured, load_listeners
 from eventserver.manager.listeners import Listeners, MakeSender
 from eventserver.manager.senders import make_sender
@@ -42,7 +43,8 @@ class EventManager:
 
     ``publish`` returns when the event is safe on the local disk. From there each listener whose filter takes it gets it
     at least once, in order, through outages, restarts and kill -9. An event server that it is posted to stores it once:
-    its uuid is its identity.
+    its uuid is its identity. What is worth a word goes to the logger ``eventserver.listeners``, unless the program has
+    configured structlog.
 
     Args:
         smrtlink_id: identity of the system, a UUID.
@@ -91,6 +93,7 @@ class EventManager:
             StoreError: the disk can't be used.
 
         """
+        log_through_standard_library()
         described = self._described
         if isinstance(described, Path):
             described = await asyncio.to_thread(load_listeners, described)

@@ -1,10 +1,16 @@
-"""Posting to a receiver over HTTP: within a time limit, to an allowed address, following no redirect."""
+"""Posting to a receiver over HTTP: within a time limit, to an allowed address, following no redirect.
 
+What a receiver says counts by its status alone. Of its body no more is read than is shown to people, or than lets the
+connection be used again: one that never ends, comes byte by byte or would unpack to gigabytes changes nothing.
+"""
+
+import asyncio
 import ssl
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
@@ -17,7 +23,8 @@ from eventserver.manager.sender import DeliveryFailed, DeliveryRefused, Sender
 
 _REFUSED: Final = frozenset({400, 409, 410, 413, 415, 422})
 """What judges the event. Any other failure may be mended without it: a token, a URL, a server."""
-_LONGEST_ANSWER: Final = 4 * 1024**2
+_LONGEST_ANSWER: Final = 64 * 1024
+_BODY_SECONDS: Final = 1.0
 _SHOWN: Final = 300
 _REDIRECT: Final = range(300, 400)
 _SUCCESS: Final = range(200, 300)
@@ -53,8 +60,14 @@ class HttpSender(Sender):
         self._session = ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
-            headers={"User-Agent": agent, "Content-Type": "application/json", **self._headers},
+            headers={
+                "User-Agent": agent,
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+                **self._headers,
+            },
             timeout=ClientTimeout(total=listener.timeout_seconds),
+            auto_decompress=False,
         )
         return self
 
@@ -79,7 +92,7 @@ class HttpSender(Sender):
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status not in _SUCCESS:
                     raise await _error_of(response)
-                await _read_through(response)
+                await _read_start(response, _LONGEST_ANSWER)
         except TimeoutError:
             raise DeliveryFailed(
                 f"{self._place} has not answered within {self._listener.timeout_seconds:g} s"
@@ -103,23 +116,24 @@ async def _error_of(response: ClientResponse) -> Exception:
     status = response.status
     if status in _REDIRECT:
         return DeliveryFailed(f"it answered {status}, a redirect, which is not followed: set the url to its target")
-    start: Any = b""
-    try:
-        start = await response.content.read(_SHOWN)
-    finally:
-        response.close()
-    said = " ".join(start.decode(errors="replace").split())
+    start = await _read_start(response, _SHOWN)
+    said = " ".join(start[:_SHOWN].decode(errors="replace").split())
     message = f"it answered {status}{': ' if said else ''}{said}"
     if status in _REFUSED:
         return DeliveryRefused(message, f"http_{status}")
     return DeliveryFailed(message, read_retry_after(response.headers.get("Retry-After")))
 
 
-async def _read_through(response: ClientResponse) -> None:
-    """Read an answer to its end, so that its connection can be used again; a long one is left."""
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > _LONGEST_ANSWER:
-            response.close()
-            return
+async def _read_start(response: ClientResponse, most: int) -> bytes:
+    """Read an answer to its end, so that its connection can be used again; a long or slow one is left there."""
+    start = bytearray()
+    with suppress(TimeoutError, ClientError, OSError):
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in response.content.iter_any():
+                start += chunk
+                if len(start) > most:
+                    break
+            else:
+                return bytes(start)
+    response.close()
+    return bytes(start)

@@ -63,7 +63,8 @@ class Listeners:
         self._disk = disk or Disk()
         self._subscriptions: dict[str, Subscription] = {}
         self._positions: dict[str, str | None] = {}
-        self._written: dict[str, str | None] = {}
+        self._written: dict[str, str | None] | None = None
+        self._trouble: str | None = None
         self._in_flight: set[asyncio.Future[None]] = set()
         self._uncertain = Uncertain()
         self._marking: asyncio.Task[None] | None = None
@@ -78,9 +79,16 @@ class Listeners:
 
         """
         await asyncio.to_thread(self._disk.make_directory, self._directory)
-        self._positions = await asyncio.to_thread(read_positions, self._directory, self._source.name)
-        self._written = dict(self._positions)
+        known = await asyncio.to_thread(read_positions, self._directory, self._source.name)
         await self._opened.enter_async_context(self._source)
+        if known is None:
+            begin = self._source.without_positions()
+            known = dict.fromkeys(self._listeners, begin)
+            if begin != self._source.newest():
+                _log.warning("the positions of listeners are not there: what waits is delivered from its beginning")
+        else:
+            self._written = dict(known)
+        self._positions = known
         try:
             await self.change(self._listeners)
             await self._write_down()
@@ -253,7 +261,9 @@ class Listeners:
             return
         try:
             await asyncio.to_thread(write_positions, self._disk, self._directory, self._source.name, positions)
-            self._written = positions
+            self._written, self._trouble = positions, None
             await self._source.release(list(positions.values()))
         except (StoreError, OSError) as error:
-            _log.warning("the positions of listeners can't be written down", problem=str(error))
+            if str(error) != self._trouble:
+                _log.warning("the positions of listeners can't be written down", problem=str(error))
+            self._trouble = str(error)

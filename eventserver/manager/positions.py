@@ -8,8 +8,8 @@ from backends.disk import Disk
 from backends.log import translate_os_error
 
 
-def read_positions(directory: Path, source: str) -> dict[str, str | None]:
-    """Read the token of each listener, by name; blocks. A file that is missing or damaged has none.
+def read_positions(directory: Path, source: str) -> dict[str, str | None] | None:
+    """Read the token of each listener, by name; blocks. None when the file is missing or damaged.
 
     Raises:
         StorageFull, StoreUnavailable: it is there, and can't be read.
@@ -19,11 +19,11 @@ def read_positions(directory: Path, source: str) -> dict[str, str | None]:
         found = json.loads(_path(directory, source).read_bytes())
         return {str(name): None if token is None else str(token) for name, token in found.items()}
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
         raise translate_os_error(error) from error
     except (ValueError, AttributeError):
-        return {}
+        return None
 
 
 def write_positions(disk: Disk, directory: Path, source: str, positions: Mapping[str, str | None]) -> None:

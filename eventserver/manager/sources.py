@@ -61,6 +61,10 @@ class Source(ABC):
     def newest(self) -> str | None:
         """Return the place behind all events that are there."""
 
+    def without_positions(self) -> str | None:
+        """Return where listeners begin of which nothing is written down: here behind all that is there."""
+        return self.newest()
+
     @abstractmethod
     async def read(self, token: str | None, takes: Takes) -> Block:
         """Read on from a place.
@@ -158,6 +162,10 @@ class OutboxLog(Source):
     def newest(self) -> str | None:  # noqa: D102
         end = self._log.end
         return None if end == BEGINNING else _token(end)
+
+    def without_positions(self) -> str | None:
+        """Return its beginning: it holds nothing but what was promised to be delivered."""
+        return None
 
     async def admit(self, events: Sequence[Event]) -> None:  # noqa: D102
         await self._log.append([event.record for event in events])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.job_events import job_text
+from tests.system.failing_receiver import failing_receiver, wait_for_all
 from tests.system.server_process import PROJECT, NotServing, ServerProcess, clean_environment
-from tests.system.test_webhook_kill import failing_receiver, wait_for_all
 from tests.system.webhook_receiver import SECRET
 
 _TOML = """

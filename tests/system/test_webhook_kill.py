@@ -3,12 +3,8 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from uuid import UUID, uuid4
@@ -18,7 +14,8 @@ from aiohttp import ClientSession
 
 from servers.elasticsearch import Elasticsearch
 from support.job_events import job_text
-from tests.system.server_process import PROJECT, ServerProcess
+from tests.system.failing_receiver import failing_receiver, wait_for_all
+from tests.system.server_process import ServerProcess
 from tests.system.webhook_receiver import SECRET
 from tests.system.workload import Ledger, Workload
 
@@ -41,35 +38,6 @@ url = "http://127.0.0.1:9/hook"
 event_types = ["eula_signed"]
 allowed_networks = ["127.0.0.0/8"]
 """
-
-
-@contextmanager
-def failing_receiver(folder: Path, share: float) -> Iterator[tuple[int, Path]]:
-    """Start a receiver; returns its port and the file of what it has taken."""
-    port_file, taken = folder / "port", folder / "taken"
-    command = [sys.executable, str(PROJECT / "tests/system/webhook_receiver.py"), port_file, taken, str(share)]
-    process = subprocess.Popen(command)
-    try:
-        deadline = time.monotonic() + 20
-        while not (port_file.exists() and port_file.read_text()):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        yield int(port_file.read_text()), taken
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for_all(taken: Path, wanted: set[str], seconds: float = 60) -> Counter[str]:
-    """Wait until all of these were taken; return how often each was."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = Counter(taken.read_text().split())
-        missing = wanted - set(found)
-        if not missing:
-            return found
-        assert time.monotonic() < deadline, f"{len(missing)} of {len(wanted)} never arrived: {list(missing)[:3]}"
-        time.sleep(0.1)
 
 
 def _server(folder: Path, port: int, name: str = "root", **more: str) -> ServerProcess:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,10 +56,23 @@ def test_get_of_no_uuid_is_wrong_usage(run: Run, root: Path) -> None:
     assert "is no uuid, such as" in result.stderr
 
 
-def test_list_prints_a_line_for_each_event(run: Run, root: Path, events: list[Event]) -> None:
-    """In the order of createdAt."""
-    lines = run("events", "list", "--root", root).stdout.splitlines()
-    assert lines == [f"{e.at}  {e.uuid}  {e.event_type_id}/{e.event_type_version}  {e.smrtlink_id}" for e in events]
+def test_list_prints_each_event_as_it_was_sent(run: Run, root: Path, events: list[Event]) -> None:
+    """One a line, in the order of createdAt, where the output is no terminal."""
+    lines = run("events", "list", "--root", root).stdout_bytes.splitlines()
+    assert lines == [original_of(event.record) for event in events]
+
+
+def test_list_is_a_table_on_a_terminal(
+    run: Run, root: Path, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row for each event; what a sender wrote can't steer the terminal."""
+    monkeypatch.setattr("eventserver.cli.events.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    monkeypatch.setenv("COLUMNS", "200")
+    output = run("events", "list", "--root", root).stdout
+    assert "createdAt" in output
+    for event in events:
+        [row] = [line for line in output.splitlines() if event.uuid in line]
+        assert f"{event.event_type_id}/{event.event_type_version}" in row
 
 
 def test_list_says_when_there_are_more(run: Run, root: Path, events: list[Event]) -> None:

@@ -60,6 +60,7 @@ recipients = ["support@example.org"]
     [
         (MAIL + 'username = "me"', "username and password go together"),
         (MAIL + 'username = "me"\npassword = "env:X"\ntls = "none"', "not sent over a connection without TLS"),
+        (MAIL + 'subject = "a\\nBcc: x@example.org"', "it should be one line"),
         (MAIL.replace('"support@example.org"', '"a@b, c@d"'), "it should be an address"),
     ],
 )

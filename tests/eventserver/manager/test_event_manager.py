@@ -94,6 +94,24 @@ async def test_what_is_published_waits_for_its_receiver(tmp_path: Path, receiver
     assert receivers["a"].got == uuids
 
 
+@pytest.mark.parametrize("damage", [None, b"", b"nonsense"], ids=["missing", "empty", "damaged"])
+async def test_without_positions_what_waits_is_delivered(
+    tmp_path: Path, receivers: Receivers, damage: bytes | None
+) -> None:
+    """What was promised is in the outbox: it is delivered again rather than not at all."""
+    receivers["a"].open.clear()
+    async with manager(tmp_path, receivers) as opened:
+        uuids = [await opened.publish(MESSAGE) for _ in range(3)]
+    positions = tmp_path / "positions-outbox.json"
+    if damage is None:
+        positions.unlink()
+    else:
+        positions.write_bytes(damage)
+    receivers["a"].open.set()
+    async with manager(tmp_path, receivers):
+        await receivers["a"].wait_for(uuids)
+
+
 async def test_the_outbox_is_bounded(tmp_path: Path, receivers: Receivers) -> None:
     """When too much waits, publishing says so, and nothing that waits is lost."""
     receivers["a"].open.clear()

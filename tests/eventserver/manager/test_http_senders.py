@@ -1,11 +1,14 @@
 """Posting to a receiver: what it gets, and what its answers mean."""
 
+import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from typing import Any
 
@@ -111,6 +114,64 @@ async def test_nobody_there_and_nobody_answering(hook: Hook) -> None:
     async with webhook(hook.url, timeout_seconds=0.000001) as sender:
         with pytest.raises(DeliveryFailed, match="has not answered within"):
             await sender.send([job_event()])
+
+
+@asynccontextmanager
+async def _answering(head: bytes, *, drip: bytes, pause: float) -> AsyncIterator[int]:
+    """Start a receiver whose body ends only with the connection; return its port."""
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"%x\r\n%b\r\n" % (len(drip), drip))
+                await writer.drain()
+                await asyncio.sleep(pause)
+        writer.transport.abort()
+        left.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        await left.wait()
+
+
+@pytest.mark.parametrize(("drip", "pause"), [(b"x", 0.05), (b"x" * 60_000, 0)], ids=["byte by byte", "without end"])
+async def test_a_body_that_never_ends_changes_nothing(drip: bytes, pause: float) -> None:
+    """The status counts: an event that was taken is not sent again, one that was refused is a dead letter."""
+    event = job_event()
+    for head in (b"HTTP/1.1 200 OK", b"HTTP/1.1 422 No"):
+        async with (
+            _answering(head, drip=drip, pause=pause) as port,
+            webhook(f"http://127.0.0.1:{port}/hook", timeout_seconds=5) as sender,
+        ):
+            if b"200" in head:
+                await sender.send([event])
+            else:
+                with pytest.raises(DeliveryRefused, match="it answered 422: x") as caught:
+                    await sender.send([event])
+                assert len(str(caught.value)) < 400
+
+
+async def test_a_bomb_is_not_unpacked(hook: Hook) -> None:
+    """An answer that calls itself compressed is taken as it comes."""
+    bomb = gzip.compress(bytes(50_000_000))
+    hook.answer = lambda: web.Response(status=503, body=bomb, headers={"Content-Encoding": "gzip"})
+    async with webhook(hook.url) as sender:
+        with pytest.raises(DeliveryFailed, match="it answered 503") as caught:
+            await sender.send([job_event()])
+    assert len(str(caught.value)) < 400
+
+
+async def test_a_redirect_into_the_cloud_is_not_followed(hook: Hook) -> None:
+    """Nobody is asked for what stands in Location."""
+    hook.answer = lambda: web.Response(status=307, headers={"Location": "http://169.254.169.254/latest/meta-data/"})
+    async with webhook(hook.url) as sender:
+        with pytest.raises(DeliveryFailed, match="a redirect, which is not followed"):
+            await sender.send([job_event()])
+    assert len(hook.requests) == 1
 
 
 async def test_private_addresses_are_refused_unless_allowed(hook: Hook) -> None:
