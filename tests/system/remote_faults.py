@@ -59,6 +59,7 @@ class Remote(ABC):
 
 def make_server(folder: Path, store: str) -> ServerProcess:
     """Return a server, not started, with the settings of an installation."""
+    folder.mkdir(exist_ok=True)
     return ServerProcess(folder / "root", folder / "server.log", SMRTFLOW_EVENT_STORE=store)
 
 
