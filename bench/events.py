@@ -22,18 +22,24 @@ def uuids(seed: int, block: int) -> list[str]:
     ]
 
 
-def events(seed: int) -> Iterator[bytes]:
+def events(seed: int, other_every: int = 0) -> Iterator[bytes]:
     """Yield events as a client sends them, all of one length, each with a uuid of its own.
 
     ``createdAt`` is about now and the system one of 300, so that every order of the index gets its usual work.
+
+    Args:
+        seed: events of one seed have the same uuids each time.
+        other_every: each so many-th is of version 2 of its type; 0 makes none.
+
     """
     block = 0
     while True:
         second = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         for number, uuid in enumerate(uuids(seed, block)):
+            version = 2 if other_every and (block * BLOCK + number) % other_every == 0 else 1
             yield (
                 f'{{"smrtlinkId":"{SYSTEMS[(block * 7 + number) % 300]}","uuid":"{uuid}",'
-                f'"createdAt":"{second}.{number:03d}Z","eventTypeId":"smrtlink_job_change_state","eventTypeVersion":1,'
+                f'"createdAt":"{second}.{number:03d}Z","eventTypeId":"smrtlink_job_change_state","eventTypeVersion":{version},'
                 f'"message":{{"jobId":{100_000 + block % 900_000},"jobTypeId":"pbsmrtpipe","state":"SUCCESSFUL"}}}}'
             ).encode()
         block += 1

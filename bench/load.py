@@ -21,12 +21,13 @@ from typing import Any, Final, cast
 import numpy as np
 import uvloop
 
-from bench.events import events, sample
+from bench.events import SYSTEMS, events, sample
 
 BATCH: Final = 1_000
 SAMPLED: Final = 32
 DRAIN_SECONDS: Final = 30.0
 GET_SAMPLE: Final = 100_000
+_BEFORE_UUID: Final = f'{{"smrtlinkId":"{SYSTEMS[0]}","uuid":"'
 
 
 class WrongAnswer(Exception):
@@ -51,11 +52,13 @@ def _head(method: str, path: str, length: int | None, media_type: str) -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{body}\r\n".encode()
 
 
-def single_posts(seed: int) -> Kind:
+def single_posts(seed: int, other_every: int) -> Kind:
     """POST one event; 201, and the event itself comes back."""
     length = len(next(events(seed)))
     head = _head("POST", "/api/v1/events", length, "application/json")
-    return Kind((head + event for event in events(seed)), b"201 ", 1, lambda sent, body: sent.endswith(body))
+    return Kind(
+        (head + event for event in events(seed, other_every)), b"201 ", 1, lambda sent, body: sent.endswith(body)
+    )
 
 
 def batch_posts(seed: int) -> Kind:
@@ -68,6 +71,17 @@ def batch_posts(seed: int) -> Kind:
             yield _head("POST", "/api/v1/events/batch", len(body), "application/x-ndjson") + body
 
     return Kind(requests(), b"200 ", BATCH, lambda _, body: body.count(b'"stored"') == BATCH)
+
+
+def straight_puts(seed: int, index: str) -> Kind:
+    """Create one document straight in an index of Elasticsearch, under the uuid of its event; 201."""
+
+    def requests() -> Iterator[bytes]:
+        for event in events(seed):
+            uuid = event[len(_BEFORE_UUID) :][:36].decode()
+            yield _head("PUT", f"/{index}/_create/{uuid}", len(event), "application/json") + event
+
+    return Kind(requests(), b"201 ", 1, lambda _, body: b'"result":"created"' in body)
 
 
 def gets(seeds: range, count: int) -> Kind:
@@ -245,8 +259,9 @@ class Run:
 
 async def _main(options: argparse.Namespace) -> dict[str, Any]:
     kind = {
-        "post": lambda: single_posts(options.seed),
+        "post": lambda: single_posts(options.seed, options.other_every),
         "batch": lambda: batch_posts(options.seed),
+        "put": lambda: straight_puts(options.seed, options.index),
         "get": lambda: gets(range(options.seed, options.seed + options.seeds), options.stored),
     }[options.kind]()
     run = Run(kind, rate=options.rate, events=options.events)
@@ -256,7 +271,7 @@ async def _main(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Run one measurement and print its figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["post", "batch", "get"])
+    parser.add_argument("kind", choices=["post", "batch", "put", "get"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -264,6 +279,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="requests per second: an open loop")
     parser.add_argument("--events", type=int, help="end after this many events, or after --seconds")
     parser.add_argument("--seed", type=int, default=1, help="events of one seed have the same uuids each time")
+    parser.add_argument("--index", help="put: the index of Elasticsearch that takes them")
+    parser.add_argument("--other-every", type=int, default=0, help="post: each so many-th event is of another version")
     parser.add_argument("--seeds", type=int, default=1, help="get: ask for events of this many seeds, from --seed on")
     parser.add_argument("--stored", type=int, default=1, help="get: how many events of each seed are stored")
     print(json.dumps(uvloop.run(_main(parser.parse_args()))))

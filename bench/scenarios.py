@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -24,23 +24,24 @@ MILLION: Final = 1_000_000
 Figures = dict[str, Any]
 
 
-def load(kind: str, port: int, **options: float) -> Figures:
-    """Run the load generator on its core.
+def load(kind: str, port: int, *, prefix: Sequence[str] = LOAD_CORE, **options: float | str) -> Figures:
+    """Run the load generator, by default on its core.
 
     Args:
-        kind: post, batch or get.
+        kind: post, batch, put or get.
         port: of the server.
+        prefix: words of a command that runs it.
         options: of the generator, by their long names.
 
     """
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = [*LOAD_CORE, sys.executable, "-m", "bench.load", kind, "--port", str(port), *words]
+    command = [*prefix, sys.executable, "-m", "bench.load", kind, "--port", str(port), *words]
     done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True)
     figures: Figures = json.loads(done.stdout)
     return figures
 
 
-def load_of(kind: str, server: ServerProcess, **options: float) -> Figures:
+def load_of(kind: str, server: ServerProcess, **options: Any) -> Figures:
     """Run the load generator against a server, and add the processor time that an event took there, in microseconds."""
     before = server.processor_seconds()
     figures = load(kind, server.port, **options)
@@ -72,9 +73,9 @@ def fresh_root() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[ServerProcess]:
-    """Run the server as out of the box on a data directory, and stop it cleanly."""
-    with ServerProcess(root, root.with_suffix(".log"), prefix=SERVER_CORE) as server:
+def serving(root: Path, *, prefix: Sequence[str] = SERVER_CORE, **environment: str) -> Iterator[ServerProcess]:
+    """Run the server on a data directory, as out of the box but for an environment, and stop it cleanly."""
+    with ServerProcess(root, root.with_suffix(".log"), prefix=prefix, **environment) as server:
         yield server
         code = server.terminate(120)
     assert code == 0, f"exit code {code}: {server.output()}"

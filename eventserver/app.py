@@ -18,9 +18,23 @@ from eventserver.bundle_retention import run_retention
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
+from eventserver.manager import ListenedStore, ListenerFile, Listeners, OutboxLog, StoreLog, make_sender
 from eventserver.schemas import Report, SchemaRegistry
-from eventserver.storage import make_store
-from eventserver.web import batch, docs, events, files, health, lists, metrics, openapi, quarantine, schemas, status
+from eventserver.storage import log_of, make_store
+from eventserver.web import (
+    batch,
+    docs,
+    events,
+    files,
+    health,
+    listeners,
+    lists,
+    metrics,
+    openapi,
+    quarantine,
+    schemas,
+    status,
+)
 from eventserver.web.body_room import BodyRoom
 from eventserver.web.keys import (
     ANSWER_ROOM,
@@ -28,6 +42,8 @@ from eventserver.web.keys import (
     BUNDLE_INTAKE,
     COUNTERS,
     INTAKE,
+    LISTENER_FILE,
+    LISTENERS,
     QUARANTINE,
     REGISTRY,
     SETTINGS,
@@ -49,8 +65,8 @@ def make_app(settings: Settings) -> web.Application:
     app[COUNTERS] = Counters()
     app[BODY_ROOM] = BodyRoom()
     app[ANSWER_ROOM] = BodyRoom()
-    app.cleanup_ctx.extend([_directory, _schemas, _quarantine, _store, _intake, _bundles, _schema_watch])
-    parts = (status, health, metrics, events, lists, batch, files, schemas, quarantine, openapi, docs)
+    app.cleanup_ctx.extend([_directory, _schemas, _quarantine, _store, _listeners, _intake, _bundles, _watches])
+    parts = (status, health, metrics, events, lists, batch, files, schemas, quarantine, listeners, openapi, docs)
     app.add_routes(guarded([route for part in parts for route in part.routes()]))
     return app
 
@@ -91,6 +107,23 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+async def _listeners(app: web.Application) -> AsyncIterator[None]:
+    """Hand on what is stored, where a file says to whom."""
+    app[LISTENERS] = app[LISTENER_FILE] = None
+    path, store = app[SETTINGS].event_listeners, app[STORE]
+    if path is None:
+        yield
+        return
+    app[LISTENER_FILE] = file = ListenerFile(path)
+    directory = app[SETTINGS].event_root_dir / "listeners"
+    log = log_of(store)
+    source = OutboxLog(directory / "outbox", store) if log is None else StoreLog(log)
+    async with Listeners(directory, source, await file.load(), make_sender, store=store) as at_work:
+        app[LISTENERS] = at_work
+        app[STORE] = ListenedStore(store, at_work)
+        yield
+
+
 async def _intake(app: web.Application) -> AsyncIterator[None]:
     app[INTAKE] = Intake(
         store=app[STORE],
@@ -118,9 +151,9 @@ async def _bundles(app: web.Application) -> AsyncIterator[None]:
             await asyncio.wait([task])
 
 
-async def _schema_watch(app: web.Application) -> AsyncIterator[None]:
-    """Let changed schemas take force: by polling, and at once by SIGHUP."""
-    registry, prepare = app[REGISTRY], app[STORE].prepare
+async def _watches(app: web.Application) -> AsyncIterator[None]:
+    """Let changed schemas and listeners take force: by polling, and at once by SIGHUP."""
+    registry, prepare, seconds = app[REGISTRY], app[STORE].prepare, app[SETTINGS].event_schema_poll_seconds
 
     def told(report: Report) -> None:
         app[COUNTERS].reloads["adopted" if report.adopted else "refused"] += 1
@@ -131,12 +164,22 @@ async def _schema_watch(app: web.Application) -> AsyncIterator[None]:
             hangup.clear()
             told(await registry.refresh(prepare))
 
-    hangup, loop = asyncio.Event(), asyncio.get_running_loop()
-    polling = registry.watch(app[SETTINGS].event_schema_poll_seconds, prepare=prepare, report=told)
-    tasks = [loop.create_task(polling, name="schema-poll"), loop.create_task(refresh_on(hangup), name="schema-hangup")]
+    hangups = [asyncio.Event(), asyncio.Event()]
+    watching = {
+        "schema-poll": registry.watch(seconds, prepare=prepare, report=told),
+        "schema-hangup": refresh_on(hangups[0]),
+    }
+    if (file := app[LISTENER_FILE]) is not None and (at_work := app[LISTENERS]) is not None:
+        watching["listener-watch"] = file.watch(at_work, seconds, hangups[1])
+    tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in watching.items()]
     for task in tasks:
         task.add_done_callback(_tell_defect)
-    with _hearing(signal.SIGHUP, hangup.set):
+
+    def hang_up() -> None:
+        for hangup in hangups:
+            hangup.set()
+
+    with _hearing(signal.SIGHUP, hang_up):
         yield
     for task in tasks:
         task.cancel()

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     )
     event_admin_token: SecretStr | None = Field(None, description="Token of operators (`Authorization: Bearer ...`)")
     event_api_secret: SecretStr | None = Field(None, description="Shared secret of the clients; not enforced yet")
+    event_listeners: Path | None = Field(None, description="TOML file of the listeners that events are handed on to")
     event_body_timeout_seconds: Seconds = Field(30, description="Longest wait for the body of a request")
     event_store_timeout_seconds: Seconds = Field(2, description="Longest wait for the store")
     event_shutdown_timeout_seconds: Seconds = Field(20, description="Longest wait for requests in flight at a stop")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from backends import open_store
 from backends.base import Event, EventStore
+from backends.filesystem import FilesystemStore
 from backends.quarantine import Quarantine, Refused
 from backends.record import original_of, received_of
 from backends.spool import Sizes, Spool, is_empty
@@ -63,6 +64,12 @@ async def make_store(
         sizes=Sizes(max_bytes=settings.event_spool_max_bytes),
         timeout=timeout,
     )
+
+
+def log_of(store: EventStore) -> FilesystemStore | None:
+    """Return the store on this machine whose log all events end in; None where it is elsewhere, or keeps none."""
+    inner = store.backend if isinstance(store, Spool) else store
+    return inner if isinstance(inner, FilesystemStore) else None
 
 
 def conflict_after_ack(event: Event) -> Refused:

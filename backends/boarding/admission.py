@@ -2,32 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from backends.base import Event, Outcome, Status
 from backends.boarding.judging import judge
-from backends.boarding.queue import Queue, Settled
+from backends.boarding.queue import Group, Passenger, Queue, Settled
 from backends.errors import StoreError, StoreUnavailable
-
-_Flight = tuple[Event, "asyncio.Future[Settled]"]
 
 
 class Admission:
     """Lets events in.
 
     Args:
-        queue: takes them to the backend.
+        settle: takes a group of them to the backend; see ``Queue``.
         timeout: seconds that a put may take.
         backend: its name, for messages.
+        max_events: of a group.
+        max_bytes: of a group, but one event at least.
 
     """
 
-    def __init__(self, queue: Queue, *, timeout: float, backend: str) -> None:
-        self._queue = queue
+    def __init__(
+        self,
+        settle: Callable[[Group], Awaitable[None]],
+        *,
+        timeout: float,
+        backend: str,
+        max_events: int,
+        max_bytes: int,
+    ) -> None:
+        self._queue = Queue(settle, self._landed, max_events=max_events, max_bytes=max_bytes)
         self._timeout = timeout
         self._late = StoreUnavailable(f"{backend} has not answered in time")
-        self._in_flight: dict[str, _Flight] = {}
+        self._in_flight: dict[str, Passenger] = {}
         self._under_way: set[asyncio.Task[list[Outcome]]] = set()
 
     async def put(self, events: Sequence[Event]) -> list[Outcome]:
@@ -35,8 +42,9 @@ class Admission:
         deadline = time.monotonic() + self._timeout
         if len(events) == 1 and events[0].uuid not in self._in_flight:
             # Nearly every put is one new event: it needs none of what follows.
-            (flight,) = self._board(events, deadline)
-            return _outcomes([await asyncio.shield(flight)])
+            (passenger,) = self._board(events, deadline)
+            settled = await passenger.arrival()
+            return [settled] if isinstance(settled, Outcome) else _outcomes([settled])
         # A task of its own, so that closing can wait for it, and a caller that is cancelled leaves nothing half done.
         task = asyncio.create_task(self._put_all(events, deadline))
         self._under_way.add(task)
@@ -54,7 +62,7 @@ class Admission:
         undecided: Sequence[int] = range(len(events))
         while undecided and time.monotonic() < deadline:
             mine: list[int] = []
-            others: list[tuple[int, _Flight]] = []
+            others: list[tuple[int, Passenger]] = []
             taken: set[str] = set()
             for number in undecided:
                 uuid = events[number].uuid
@@ -69,7 +77,7 @@ class Admission:
                 settled[number] = outcome
             by_uuid = {events[number].uuid: number for number in mine}
             waiting = [(number, self._own(events, by_uuid, settled, number)) for number in behind]
-            waiting += [(number, await self._wait(flight, deadline)) for number, flight in others]
+            waiting += [(number, await self._wait(other, deadline)) for number, other in others]
             undecided = sorted(await self._follow(events, waiting, settled))
         return _outcomes(settled)
 
@@ -100,8 +108,7 @@ class Admission:
         """Send events; the next piece when the one before is settled, so that they arrive in their order."""
         settled: list[Settled] = []
         for piece in self._pieces(events):
-            flights = self._board(piece, deadline)
-            settled += [await flight for flight in flights]
+            settled += [await passenger.arrival() for passenger in self._board(piece, deadline)]
         return settled
 
     def _pieces(self, events: Sequence[Event]) -> Iterator[Sequence[Event]]:
@@ -114,23 +121,21 @@ class Admission:
         if start < len(events):
             yield events[start:]
 
-    async def _wait(self, flight: _Flight, deadline: float) -> tuple[Event, Settled]:
-        winner, future = flight
+    async def _wait(self, winner: Passenger, deadline: float) -> tuple[Event, Settled]:
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return winner, await asyncio.shield(future)
+                return winner.event, await winner.arrival()
         except TimeoutError:
-            return winner, self._late
+            return winner.event, self._late
 
-    def _board(self, events: Sequence[Event], deadline: float) -> "list[asyncio.Future[Settled]]":
-        flights = self._queue.board(events, deadline)
-        for event, flight in zip(events, flights, strict=True):
-            self._in_flight[event.uuid] = (event, flight)
-            flight.add_done_callback(partial(self._landed, event.uuid))
-        return flights
+    def _board(self, events: Sequence[Event], deadline: float) -> list[Passenger]:
+        passengers = self._queue.board(events, deadline)
+        for passenger in passengers:
+            self._in_flight[passenger.event.uuid] = passenger
+        return passengers
 
-    def _landed(self, uuid: str, _: "asyncio.Future[Settled]") -> None:
-        del self._in_flight[uuid]
+    def _landed(self, passenger: Passenger) -> None:
+        del self._in_flight[passenger.event.uuid]
 
 
 def _outcomes(settled: Sequence[Settled]) -> list[Outcome]:

@@ -10,22 +10,56 @@ Settled = Outcome | StoreError
 
 
 class Passenger:
-    """An event on its way, and who waits for it."""
+    """An event on its way, and who waits for it.
 
-    __slots__ = ("event", "settled")
+    Attributes:
+        event: what is to be stored.
+        settled: what became of it; None while that is open.
 
-    def __init__(self, event: Event, settled: "asyncio.Future[Settled]") -> None:
+    """
+
+    __slots__ = ("_group", "_waiting", "event", "settled")
+
+    def __init__(self, event: Event, group: "Group") -> None:
         self.event = event
-        self.settled = settled
+        self.settled: Settled | None = None
+        self._group = group
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def arrival(self) -> Settled:
+        """Return what became of it; who is cancelled meanwhile takes nothing from the others."""
+        if self.settled is None:
+            future = self._group.loop.create_future()
+            self._waiting.append(future)
+            await future
+        assert self.settled is not None
+        return self.settled
+
+    def settle(self, outcome: Settled) -> None:
+        """Tell whoever waits; the first outcome counts."""
+        if self.settled is not None:
+            return
+        self.settled = outcome
+        self._group.landed(self)
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
 
 class Group:
-    """Events that go together."""
+    """Events that go together.
 
-    __slots__ = ("bytes", "deadline", "is_closed", "passengers")
+    Args:
+        deadline: a moment of ``time.monotonic``.
+        landed: called with each passenger when it is settled.
 
-    def __init__(self, deadline: float) -> None:
-        """Begin; ``deadline`` is a moment of ``time.monotonic``."""
+    """
+
+    __slots__ = ("bytes", "deadline", "is_closed", "landed", "loop", "passengers")
+
+    def __init__(self, deadline: float, landed: Callable[[Passenger], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.landed = landed
         self.passengers: list[Passenger] = []
         self.bytes = 0
         self.deadline = deadline
@@ -42,20 +76,29 @@ class Queue:
 
     Args:
         settle: settles all passengers of a group; closes it as soon as it can be sent.
+        landed: called with each passenger when it is settled.
         max_events: of a group.
         max_bytes: of a group, but one event at least.
 
     """
 
-    def __init__(self, settle: Callable[[Group], Awaitable[None]], *, max_events: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        settle: Callable[[Group], Awaitable[None]],
+        landed: Callable[[Passenger], None],
+        *,
+        max_events: int,
+        max_bytes: int,
+    ) -> None:
         self.max_events = max_events
         self.max_bytes = max_bytes
         self._settle = settle
+        self._landed = landed
         self._boarding: Group | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def board(self, events: Sequence[Event], deadline: float) -> "list[asyncio.Future[Settled]]":
-        """Send events, in their order; return a future for each that is never an error itself.
+    def board(self, events: Sequence[Event], deadline: float) -> list[Passenger]:
+        """Send events, in their order; each is settled in the end.
 
         Args:
             events: together no more than a group takes, or one.
@@ -70,15 +113,14 @@ class Queue:
             or len(group.passengers) + len(events) > self.max_events
             or group.bytes + size > self.max_bytes
         ):
-            group = self._boarding = Group(deadline)
+            group = self._boarding = Group(deadline, self._landed)
             task = asyncio.create_task(self._depart(group), name="group")
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-        loop = asyncio.get_running_loop()
-        passengers = [Passenger(event, loop.create_future()) for event in events]
+        passengers = [Passenger(event, group) for event in events]
         group.passengers += passengers
         group.bytes += size
-        return [passenger.settled for passenger in passengers]
+        return passengers
 
     async def finish(self) -> None:
         """Return when all that was sent is settled."""
@@ -99,5 +141,4 @@ class Queue:
 def settle_all(passengers: Sequence[Passenger], outcome: Settled) -> None:
     """Settle those that are not settled yet."""
     for passenger in passengers:
-        if not passenger.settled.done():
-            passenger.settled.set_result(outcome)
+        passenger.settle(outcome)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from backends.base import Arrival, Event, EventStore, Outcome, Page, Query
-from backends.boarding import Admission, Queue
+from backends.boarding import Admission
 from backends.cassandra.claims import Claims
 from backends.cassandra.clock import ArrivalClock
 from backends.cassandra.connection import Connection
@@ -54,8 +54,13 @@ class CassandraStore(EventStore):
         claims = Claims(connection, counts)
         shards = Shards(options.shard_rows, counts)
         writing = Writing(connection, claims, shards, counts, ArrivalClock())
-        queue = Queue(writing.settle, max_events=options.group_events, max_bytes=_GROUP_BYTES)
-        self._admission = Admission(queue, timeout=options.timeout, backend="Cassandra")
+        self._admission = Admission(
+            writing.settle,
+            timeout=options.timeout,
+            backend="Cassandra",
+            max_events=options.group_events,
+            max_bytes=_GROUP_BYTES,
+        )
         self._reading = Reading(connection, claims, counts)
         self._tailing = Tailing(
             connection,

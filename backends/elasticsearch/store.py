@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self, cast
 
 from backends.base import Arrival, Event, EventStore, Outcome, Page, Query
-from backends.boarding import Admission, Queue
+from backends.boarding import Admission
 from backends.elasticsearch.bulk import Bulk
 from backends.elasticsearch.claims import PATIENCE
 from backends.elasticsearch.connection import Connection, problem
@@ -51,8 +51,13 @@ class ElasticsearchStore(EventStore):
         self._bulk = Bulk(connection, options, self._counts)
         documents = Documents(connection, layout, self._counts)
         identity = Identity(self._bulk, documents, layout, self._counts, patience)
-        queue = Queue(identity.settle, max_events=options.bulk_events, max_bytes=options.bulk_bytes)
-        self._admission = Admission(queue, timeout=options.timeout, backend="Elasticsearch")
+        self._admission = Admission(
+            identity.settle,
+            timeout=options.timeout,
+            backend="Elasticsearch",
+            max_events=options.bulk_events,
+            max_bytes=options.bulk_bytes,
+        )
         events = Refresher(lambda: self._refresh(layout.events))
         claims = Refresher(lambda: self._refresh(layout.claims))
         self._reading = Reading(connection, documents, layout, events, self._counts)

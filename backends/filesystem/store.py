@@ -17,7 +17,6 @@ there beside a running server.
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -33,6 +32,7 @@ from backends.filesystem.admission import Admission
 from backends.filesystem.catch_up import Progress, catch_up
 from backends.filesystem.index import MEMORY_ROWS, Index
 from backends.filesystem.record_reader import RecordReader
+from backends.filesystem.tokens import newest_token, position_of, token_behind
 from backends.lock import DirectoryLock
 from backends.log import BEGINNING, AppendLog, LogPosition, Place, translate_os_error
 from backends.statistics import Statistic
@@ -46,7 +46,6 @@ TAIL_BYTES: Final = 4 * 1024 * 1024
 LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 _LEAST_CLOSING_SECONDS: Final = 1.0
 _LOGGER: Final = logging.getLogger(__name__)
-_TOKEN: Final = re.compile(r"([1-9][0-9]{0,9})-([1-9][0-9]{0,19})")
 
 
 Result = TypeVar("Result")
@@ -161,11 +160,18 @@ class FilesystemStore(EventStore):
 
     async def tail(self, token: str | None = None) -> AsyncIterator[Arrival]:  # noqa: D102
         self._require_open()
-        lines = self.log.scan(BEGINNING if token is None else await self._in_thread(self._position_of, token))
+        lines = self.log.scan(BEGINNING if token is None else await self._in_thread(position_of, self.log, token))
         while block := await self._in_thread(self._read_block, lines):
             for place, event in block:
                 if event is not None:
-                    yield Arrival(event, f"{place.segment}-{place.offset + place.length + 1}")
+                    yield Arrival(event, token_behind(place))
+
+    def newest_token(self) -> str | None:
+        """Return the token of ``tail`` that stands behind all that is stored; None when nothing is.
+
+        What a ``put`` that has not returned stored may lie before it or behind it.
+        """
+        return newest_token(self.log)
 
     async def ping(self) -> None:  # noqa: D102
         self._require_writable()
@@ -251,17 +257,6 @@ class FilesystemStore(EventStore):
     async def _read_first(self, uuid: str, places: Sequence[Place]) -> bytes | None:
         record = self._reader.first_cached(uuid, places)
         return record if record is not None else await self._in_thread(self._reader.first, uuid, places)
-
-    def _position_of(self, token: str) -> LogPosition:
-        """Return the end of the line that a token stands for."""
-        match = _TOKEN.fullmatch(token)
-        if match is not None:
-            number, offset = int(match[1]), int(match[2])
-            valid = next((segment.valid for segment in self.log.segments() if segment.number == number), 0)
-            if 0 < offset <= valid and self.log.read(Place(number, offset - 1, 1)) == b"\n":
-                return LogPosition(number, offset)
-        msg = f"not a token of this store: {token[:40]!r}"
-        raise ValueError(msg)
 
     def _read_block(self, lines: Iterator[tuple[Place, bytes]]) -> list[tuple[Place, Event | None]]:
         block, size = [], 0

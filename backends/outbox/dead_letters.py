@@ -53,6 +53,8 @@ class DeadLetters:
         self._threads = Threads(_TIMEOUT)
         self._max_bytes = max_bytes
         self._places: dict[str, Place] = {}
+        self.size = 0
+        """How many bytes they have."""
 
     async def __aenter__(self) -> Self:
         """Recover what is on disk.
@@ -78,11 +80,6 @@ class DeadLetters:
         """How many there are."""
         return len(self._places)
 
-    @property
-    def size(self) -> int:
-        """How many bytes they have."""
-        return sum(place.length + 1 for place in self._places.values())
-
     async def keep(self, event: bytes, *, uuid: str, code: str, detail: str) -> None:
         """Keep one; when it returns, that is durable.
 
@@ -97,16 +94,23 @@ class DeadLetters:
             msg = f"{self.count} events were refused and wait for a decision; there is room for no more"
             raise StorageFull(msg)
         [place] = await self._log.append([line])
-        self._places[_number(place)] = place
+        self._add(place)
 
-    async def letters(self) -> list[DeadLetter]:
-        """Return all, oldest first.
+    @property
+    def numbers(self) -> list[str]:
+        """Name all, oldest first."""
+        return list(self._places)
+
+    async def letters(self, numbers: Sequence[str] | None = None) -> list[DeadLetter]:
+        """Return those of these numbers, or all, oldest first.
 
         Raises:
             StoreUnavailable: they can't be read.
 
         """
-        return await self._threads.run(self._read, list(self._places.items()))
+        wanted = None if numbers is None else set(numbers)
+        places = [(number, place) for number, place in self._places.items() if wanted is None or number in wanted]
+        return await self._threads.run(self._read, places)
 
     async def drop(self, numbers: Sequence[str]) -> int:
         """Forget some, durably; return how many of them were there.
@@ -119,7 +123,7 @@ class DeadLetters:
         if known:
             await self._log.append([_checked(b'{"settled":%b' % json.dumps(known).encode())])
             for number in known:
-                del self._places[number]
+                self._forget(number)
             first = min((place.segment for place in self._places.values()), default=self._log.end.segment)
             old = [segment.number for segment in self._log.segments() if segment.number < first]
             await self._log.remove_segments(old)
@@ -127,12 +131,22 @@ class DeadLetters:
 
     def _recover(self) -> None:
         self._places = {}
+        self.size = 0
         for place, line in self._log.scan():
             if line.startswith(b'{"settled":'):
                 for number in json.loads(line)["settled"] if _is_intact(line) else ():
-                    self._places.pop(number, None)
+                    self._forget(number)
             elif _is_intact(line):
-                self._places[_number(place)] = place
+                self._add(place)
+
+    def _add(self, place: Place) -> None:
+        self._places[_number(place)] = place
+        self.size += place.length + 1
+
+    def _forget(self, number: str) -> None:
+        place = self._places.pop(number, None)
+        if place is not None:
+            self.size -= place.length + 1
 
     def _read(self, places: Sequence[tuple[str, Place]]) -> list[DeadLetter]:
         letters = []

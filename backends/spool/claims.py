@@ -5,6 +5,7 @@ and the second is judged against it there.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from backends.base import Event
@@ -35,7 +36,7 @@ class Claim:
         """Return when its uuids are free.
 
         Args:
-            deadline: by the loop's clock.
+            deadline: a moment of ``time.monotonic``.
 
         Raises:
             StoreUnavailable: they are not by then.
@@ -46,7 +47,7 @@ class Claim:
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 await future
         except TimeoutError:
             raise StoreUnavailable("an event with the same uuid is still on its way") from None

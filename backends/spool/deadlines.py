@@ -27,7 +27,7 @@ class Deadlines:
 
         """
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._calls[task] = loop.time() + self._seconds
         if self._timer is None:

@@ -1,11 +1,12 @@
 """Handing over what waits, bulk by bulk, in order."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from backends.base import Event, Outcome, Status
 from backends.errors import StoreError
@@ -24,6 +25,14 @@ OnConflict = Callable[[Event], Awaitable[None]]
 """Keeps an event for which the backend has another one under its uuid; when it returns, that is durable."""
 
 
+class _Flight(NamedTuple):
+    """A bulk on its way to the backend."""
+
+    bulk: Bulk
+    started: float
+    outcomes: asyncio.Task[list[Outcome]]
+
+
 class Step(NamedTuple):
     """What one bulk has come to."""
 
@@ -39,7 +48,8 @@ class Drain:
     """Hands over what waits.
 
     A bulk is halved when it fails, and doubled when it succeeds: so a backend that is slow, or that takes no large
-    requests, gets what it can take.
+    requests, gets what it can take. One bulk is on its way at a time, so that they arrive in their order; as soon as it
+    has arrived the next one leaves, and what is written down about the first is written meanwhile.
 
     Args:
         backend: takes it.
@@ -65,6 +75,7 @@ class Drain:
         self._size = bulk_events
         self._refusals = 0
         self._next: tuple[LogPosition, asyncio.Task[Bulk]] | None = None
+        self._flight: _Flight | None = None
         self._steps: deque[tuple[float, int]] = deque()
 
     @property
@@ -87,25 +98,31 @@ class Drain:
             StoreError: it failed as a whole; of the backend, that it is away is noted.
 
         """
-        bulk = await self._take_next()
-        if not bulk.lines:
+        if self._flight is None:
+            await self._take_off(self._backlog.ledger.index.drained)
+        flight = self._flight
+        if flight is None:
             return Step(0, is_whole=True, is_answered=True)
+        bulk = flight.bulk
         self._backlog.begin(bulk)
-        self._read_ahead(bulk.end)
-        started = time.monotonic()
         try:
-            outcomes = await self._backend.put_bulk(bulk.events) if bulk.events else []
+            outcomes = await flight.outcomes
         except Exception:
-            quickly = time.monotonic() - started < self._timeout / 2
+            quickly = time.monotonic() - flight.started < self._timeout / 2
             self._refusals = self._refusals + 1 if self._size == 1 and quickly else 0
             if self._refusals == _REFUSALS:
                 _LOGGER.exception("the event store can't take event %s, so the drain waits", bulk.events[0].uuid)
             self._size = max(1, self._size // 2)
             await self.forget()
             raise
+        self._flight = None
         gone = await self._settle(bulk, outcomes)
         is_whole = len(gone) == len(bulk.lines)
         self._size = min(self._bulk_events, self._size * 2) if is_whole else max(1, self._size // 2)
+        if is_whole:
+            # What this one has come to is written down in any case; the next step meets the same error.
+            with contextlib.suppress(StoreError):
+                await self._take_off(bulk.end)
         if gone:
             self._refusals = 0
             self._count(len(gone))
@@ -117,14 +134,30 @@ class Drain:
         )
 
     async def forget(self) -> None:
-        """Let go of what was read ahead. Idempotent."""
+        """Let go of what is on its way, and of what was read ahead. Idempotent."""
+        flight, self._flight = self._flight, None
         ahead, self._next = self._next, None
+        tasks: list[asyncio.Task[Any]] = []
+        if flight is not None:
+            tasks.append(flight.outcomes)
         if ahead is not None:
-            ahead[1].cancel()
-            await asyncio.gather(ahead[1], return_exceptions=True)
+            tasks.append(ahead[1])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _take_next(self) -> Bulk:
-        start = self._backlog.ledger.index.drained
+    async def _take_off(self, start: LogPosition) -> None:
+        """Send the bulk that begins at a position on its way, if there is one, and read the one behind it."""
+        bulk = await self._take_next(start)
+        if bulk.lines:
+            task = asyncio.create_task(self._put(bulk.events), name="spool-bulk")
+            self._flight = _Flight(bulk, time.monotonic(), task)
+            self._read_ahead(bulk.end)
+
+    async def _put(self, events: Sequence[Event]) -> list[Outcome]:
+        return await self._backend.put_bulk(events) if events else []
+
+    async def _take_next(self, start: LogPosition) -> Bulk:
         ahead, self._next = self._next, None
         if ahead is not None:
             bulk = await ahead[1]

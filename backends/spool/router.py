@@ -1,6 +1,7 @@
 """Which way an event goes: to the backend, to the spool, or nowhere, since it is there already."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -63,7 +64,7 @@ class Router:
 
     async def _send_one(self, events: Sequence[Event]) -> list[Outcome]:
         claim = self._claims.take_one(events[0].uuid)
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = time.monotonic() + self._timeout
         error: StoreError | None = None
         try:
             try:
@@ -91,7 +92,7 @@ class Router:
         return outcomes
 
     async def _put_all(self, events: Sequence[Event], undecided: Sequence[int]) -> list[Outcome]:
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = time.monotonic() + self._timeout
         outcomes: list[Outcome] = [_UNAVAILABLE] * len(events)
         error = await self._decide_all(events, undecided, outcomes, deadline)
         if error is not None:
@@ -170,7 +171,7 @@ class Router:
         self, events: Sequence[Event], numbers: Sequence[int], outcomes: list[Outcome], deadline: float
     ) -> StoreError | None:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 answers = await self._backlog.put([events[number] for number in numbers])
         except TimeoutError:
             return StoreUnavailable("the spool's disk has not answered in time")

@@ -89,6 +89,11 @@ class Spool(EventStore):
         await self._backlog.close()
         await self._backend.close()
 
+    @property
+    def backend(self) -> EventStore:
+        """The store that it wraps."""
+        return self._backend.store
+
     async def prepare(self, schemas: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
         """Prepare the backend; while it is away that is remembered, and done before anything is drained."""
         self._require_open()

@@ -29,6 +29,8 @@ _COMMANDS: Final = {
     "compare": _Command("eventserver.cli.comparing:compare", "Compare the events of two stores."),
     "quarantine": _Command("eventserver.cli.quarantine:quarantine", "See and replay what was refused."),
     "spool": _Command("eventserver.cli.spool:spool", "See, check and drain what waits for the store."),
+    "listeners": _Command("eventserver.cli.listeners:listeners", "See and steer what is handed on to listeners."),
+    "replay": _Command("eventserver.cli.replaying:replay", "Feed stored events to a listener again."),
     "schemas": _Command("eventserver.cli.schemas:schemas", "Check schemas and their compatibility."),
     "simulate": _Command("eventserver.cli.simulating:simulate", "Send believable traffic to a server."),
     "verify": _Command("eventserver.cli.verify:verify", "Check that what is stored is whole."),

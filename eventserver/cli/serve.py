@@ -18,8 +18,8 @@ from eventserver.server import serve as run_server
 def serve(settings: Settings) -> None:
     """Start the server, and run it until SIGTERM or SIGINT.
 
-    It then finishes what is in flight and ends with exit code 0. SIGHUP reads the schemas again. Exit code 2 says that
-    another process owns the data directory, or that the configuration can't be used.
+    It then finishes what is in flight and ends with exit code 0. SIGHUP reads the schemas and the listeners again. Exit
+    code 2 says that another process owns the data directory, or that the configuration can't be used.
     """
     configure_logs(settings.event_log_format, settings.event_log_level)
     try:

@@ -11,6 +11,7 @@ from eventserver.bundle_intake import BundleIntake
 from eventserver.config import Settings
 from eventserver.counters import Counters
 from eventserver.intake import Intake
+from eventserver.manager import ListenerFile, Listeners
 from eventserver.schemas import SchemaRegistry
 from eventserver.web.body_room import BodyRoom
 
@@ -19,6 +20,8 @@ COUNTERS: Final = web.AppKey("counters", Counters)
 REGISTRY: Final = web.AppKey("registry", SchemaRegistry)
 STORE: Final = web.AppKey("store", EventStore)
 SPOOL: Final = web.AppKey[Spool | None]("spool")
+LISTENERS: Final = web.AppKey[Listeners | None]("listeners")
+LISTENER_FILE: Final = web.AppKey[ListenerFile | None]("listener_file")
 QUARANTINE: Final = web.AppKey("quarantine", Quarantine)
 BODY_ROOM: Final = web.AppKey("body_room", BodyRoom)
 ANSWER_ROOM: Final = web.AppKey("answer_room", BodyRoom)

@@ -166,10 +166,14 @@ def _position(parameters: Mapping[str, str]) -> Position | None:
     raise _invalid("cursor", "should be one that a Link header gave")
 
 
+def encode_cursor(position: Position) -> str:
+    """Return the cursor that stands for a position."""
+    return base64.urlsafe_b64encode(f"{position.at}/{position.uuid}".encode()).decode().rstrip("=")
+
+
 def _link_to_next(request: web.Request, position: Position) -> str:
-    cursor = base64.urlsafe_b64encode(f"{position.at}/{position.uuid}".encode()).decode().rstrip("=")
     parameters = {name: value for name, value in request.query.items() if name != "cursor"}
-    return f'<{request.rel_url.raw_path}?{urlencode(parameters | {"cursor": cursor})}>; rel="next"'
+    return f'<{request.rel_url.raw_path}?{urlencode(parameters | {"cursor": encode_cursor(position)})}>; rel="next"'
 
 
 def _invalid(name: str, what: str) -> Refusal:

@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 from backends.quarantine import Quarantine
 from backends.statistics import Histogram, Statistic
 from eventserver.counters import OTHER_TYPE, Counters
-from eventserver.web.keys import COUNTERS, QUARANTINE, REGISTRY, SETTINGS, STORE
+from eventserver.manager import ListenerFile, Listeners
+from eventserver.web.keys import COUNTERS, LISTENER_FILE, LISTENERS, QUARANTINE, REGISTRY, SETTINGS, STORE
 
 _PREFIX: Final = "eventserver_"
 
@@ -54,6 +55,7 @@ class _Snapshot(Collector):
         yield _gauge("disk_free_bytes", "Room on the file system of the data directory", self._free_bytes)
         yield from _of_statistics("store_", app[STORE].statistics())
         yield from _of_quarantine(app[QUARANTINE])
+        yield from _of_listeners(app[LISTENERS], app[LISTENER_FILE])
 
 
 def _of_intake(counters: Counters, loaded: set[str]) -> Iterator[Metric]:
@@ -100,6 +102,32 @@ def _of_quarantine(quarantine: Quarantine) -> Iterator[Metric]:
         for code, count in counts.items():
             family.add_metric([code], count)
         yield family
+
+
+def _of_listeners(listeners: Listeners | None, file: ListenerFile | None) -> Iterator[Metric]:
+    found = [] if listeners is None else listeners.status()
+    for name, kind, key, description in (
+        ("delivered", CounterMetricFamily, "delivered", "Events that a listener's receiver took"),
+        ("failed_tries", CounterMetricFamily, "failedTries", "Tries that failed"),
+        ("given_up", CounterMetricFamily, "givenUp", "Events that became dead letters"),
+        ("condition_errors", CounterMetricFamily, "conditionErrors", "Events that a condition could not judge"),
+        ("waiting", GaugeMetricFamily, "waiting", "Events on their way, and waiting in memory"),
+        ("dead_letters", GaugeMetricFamily, "deadLetters", "Dead letters that wait for a decision"),
+        ("behind", GaugeMetricFamily, "isBehind", "Whether a listener reads the log to catch up"),
+    ):
+        family = kind(f"{_PREFIX}listener_{name}", description, labels=["listener"])
+        for listener in found:
+            family.add_metric([listener["name"]], listener[key])
+        yield family
+    up = GaugeMetricFamily(_PREFIX + "listener_up", "Whether the last try was taken", labels=["listener"])
+    for listener in found:
+        up.add_metric([listener["name"]], listener["problem"] is None)
+    yield up
+    reloads = CounterMetricFamily(_PREFIX + "listener_reloads", "Changes of the listeners' file", labels=["outcome"])
+    if file is not None:
+        reloads.add_metric(["adopted"], file.adopted)
+        reloads.add_metric(["refused"], file.refused)
+    yield reloads
 
 
 def _of_statistics(prefix: str, statistics: Iterable[Statistic]) -> Iterator[Metric]:

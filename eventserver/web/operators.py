@@ -1,4 +1,4 @@
-"""Who may see and change the quarantine: operators.
+"""Who may see and change the quarantine and the listeners: operators.
 
 With an admin token (``SMRTFLOW_EVENT_ADMIN_TOKEN``) set, whoever sends it as ``Authorization: Bearer`` (RFC 6750).
 Without one, whoever speaks from this machine itself. A browser on this machine runs other people's pages, so what such
@@ -7,6 +7,7 @@ a page may cause is refused: a ``Host`` that is not this machine (a name that wa
 """
 
 import hmac
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from eventserver.refusal import Code, Refusal
 from eventserver.web.keys import SETTINGS
 
 _OF_PROXIES: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, hdrs.VIA, "X-Real-IP")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
@@ -40,6 +42,16 @@ def require_operator(request: web.Request) -> None:
         raise Refusal(
             Code.UNAUTHORIZED, "This is for operators: send the admin token as Authorization: Bearer <token>."
         )
+
+
+def for_operators(handler: Handler) -> Handler:
+    """Let only operators come to a handler."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        require_operator(request)
+        return await handler(request)
+
+    return guarded
 
 
 def _require_loopback(request: web.Request) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from backends.quarantine import Entry, Filter, Group, InvalidCursor, Kept
 from eventserver.quarantine_replay import GONE, QuarantineReplay
 from eventserver.refusal import Code, Refusal
 from eventserver.web.keys import BUNDLE_INTAKE, INTAKE, QUARANTINE
-from eventserver.web.operators import require_operator
+from eventserver.web.operators import for_operators
 from eventserver.web.responses import json_answer
 
 DEFAULT_LIMIT: Final = 100
@@ -23,28 +23,18 @@ PATH: Final = "/api/v1/quarantine"
 FILTERS: Final = ("code", "eventTypeId", "peer")
 _DIGITS: Final = re.compile(r"[0-9]{1,10}")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 def routes() -> list[web.RouteDef]:
     """Return the routes of this module; each asks for an operator first."""
     return [
-        web.get(PATH, _for_operators(list_entries)),
-        web.get(f"{PATH}/groups", _for_operators(list_groups)),
-        web.get(f"{PATH}/{{id}}", _for_operators(get_entry)),
-        web.post(f"{PATH}/replay", _for_operators(replay_entries)),
-        web.post(f"{PATH}/{{id}}/replay", _for_operators(replay_entry)),
-        web.delete(PATH, _for_operators(drop_entries)),
-        web.delete(f"{PATH}/{{id}}", _for_operators(drop_entry)),
+        web.get(PATH, for_operators(list_entries)),
+        web.get(f"{PATH}/groups", for_operators(list_groups)),
+        web.get(f"{PATH}/{{id}}", for_operators(get_entry)),
+        web.post(f"{PATH}/replay", for_operators(replay_entries)),
+        web.post(f"{PATH}/{{id}}/replay", for_operators(replay_entry)),
+        web.delete(PATH, for_operators(drop_entries)),
+        web.delete(f"{PATH}/{{id}}", for_operators(drop_entry)),
     ]
-
-
-def _for_operators(handler: Handler) -> Handler:
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        require_operator(request)
-        return await handler(request)
-
-    return guarded
 
 
 async def list_entries(request: web.Request) -> web.StreamResponse:

@@ -89,6 +89,15 @@ async def until_spooled(server: ServerProcess) -> None:
     raise AssertionError("the store is taken for up")
 
 
+async def until_stored(load: SpooledLoad, since: float) -> None:
+    """Return when an event that was sent after a moment (``time.monotonic``) went straight into the store."""
+    for _ in range(1200):
+        if any(began > since for began, _ in load.seconds.get("stored", ())[-64:]):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("nothing is stored")
+
+
 async def hang(server: ServerProcess, remote: Remote, seed: str, seconds: float) -> str:
     """Let the store hang; return what was seen."""
     with LoopProbe(server.process.pid, server.port) as probe:
@@ -138,10 +147,12 @@ class RemoteFaults:
     async def test_it_is_killed_and_restarts(self, server: ServerProcess, remote: Remote, seed: str) -> None:
         """SIGKILL, and a start with its data, under load."""
         async with loaded(server, seed) as load:
+            await until_stored(load, since=0)
             await asyncio.to_thread(remote.real.kill)
             await until_spooled(server)
             await asyncio.to_thread(remote.real.start)
-        assert {"stored", "spooled"} <= set(load.seconds)
+            await until_stored(load, since=time.monotonic())
+        assert load.seconds["spooled"]
 
     async def test_it_starts_only_after_the_server(self, tmp_path: Path, remote: Remote, seed: str) -> None:
         """The server is ready, takes events, and makes what it needs when the store is there."""

@@ -16,6 +16,9 @@ WITHOUT_EXAMPLE: Final = {
     "/api/v1/docs/{asset}",  # parts of the page
     "/api/v1/quarantine/{id}",  # the id of an example can't be known
     "/api/v1/quarantine/{id}/replay",
+    "/api/v1/listeners/{name}/dead-letters",  # there is no listener out of the box
+    "/api/v1/listeners/{name}/dead-letters/retry",
+    "/api/v1/listeners/{name}/replay",
     "/api/v1/files/{uuid}",  # nor can the uuid, which is made of the archive
     "/api/v1/files/{uuid}/contents",
     "/api/v1/files/{uuid}/contents/{path}",

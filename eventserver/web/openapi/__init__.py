@@ -14,6 +14,7 @@ from eventserver.web.keys import REGISTRY, SETTINGS
 from eventserver.web.openapi.components import components
 from eventserver.web.openapi.events import event_paths
 from eventserver.web.openapi.files import file_components, file_paths
+from eventserver.web.openapi.listeners import listener_components, listener_paths
 from eventserver.web.openapi.quarantine import quarantine_components, quarantine_paths
 from eventserver.web.openapi.service import service_paths
 from eventserver.web.problem import KINDS
@@ -57,9 +58,10 @@ def openapi_document(settings: Settings, schemas: Iterable[SchemaVersion]) -> di
         "paths": event_paths(settings, versions)
         | service_paths(settings, versions)
         | file_paths(settings)
+        | listener_paths()
         | quarantine_paths(),
         "components": {
-            "schemas": components(versions) | file_components() | quarantine_components(),
+            "schemas": components(versions) | file_components() | listener_components() | quarantine_components(),
             "securitySchemes": {"adminToken": _ADMIN_TOKEN},
         },
         "x-codes": [{"code": code, "status": kind.status, "title": kind.title} for code, kind in KINDS.items()],

@@ -42,6 +42,15 @@ async def test_several_servers_prepare_at_once(make: MakeStore, indices: Any) ->
         assert indices() == ALL
 
 
+async def test_claims_have_no_fields(make: MakeStore, elasticsearch: Elasticsearch, prefix: str) -> None:
+    """They are read by their ids: a field that is indexed would cost each event, and be of no use."""
+    async with make() as store:
+        await store.prepare(EVENT_TYPES)
+        await store.put([make_event()])
+    (found,) = elasticsearch.request("GET", f"/{prefix}-claims/_mapping").values()
+    assert found["mappings"].get("properties", {}) == {}
+
+
 async def test_puts_create_what_was_not_prepared(make: MakeStore, indices: Any) -> None:
     """The same, by many puts at once, each of which is stored."""
     async with make() as first, make() as second:

@@ -44,3 +44,21 @@ async def test_none_is_evicted_when_there_is_no_room(tmp_path: Path) -> None:
             await letters.keep(EVENT, uuid="refused", code="c", detail="d" * 400)
 
         assert [letter.uuid for letter in await letters.letters()] == ["kept"]
+
+
+async def test_what_was_dropped_gives_room(tmp_path: Path) -> None:
+    """What was dropped gives room, before a restart and after one."""
+    async with DeadLetters(tmp_path) as letters:
+        await letters.keep(EVENT, uuid="a", code="c", detail="d")
+        one = letters.size
+
+    async with DeadLetters(tmp_path, max_bytes=one) as letters:
+        assert letters.size == one
+        with pytest.raises(StorageFull):
+            await letters.keep(EVENT, uuid="b", code="c", detail="d")
+        await letters.drop(letters.numbers)
+        assert letters.size == 0
+        await letters.keep(EVENT, uuid="b", code="c", detail="d")
+
+    async with DeadLetters(tmp_path, max_bytes=one) as letters:
+        assert (letters.count, letters.size) == (1, one)

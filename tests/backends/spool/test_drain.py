@@ -1,6 +1,7 @@
 """When the backend is back: what waits goes there, in order, once, and nothing is in anybody's way."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,27 @@ async def test_it_drains_in_order_and_in_bulks(tmp_path: Path) -> None:
         assert store.all_records() == records_of(events)
         assert len(store.puts) - before <= 12
         assert max(map(len, store.puts[before:])) == 16
+
+
+async def test_one_bulk_is_on_its_way_at_a_time(tmp_path: Path) -> None:
+    """The next one leaves when the one before has arrived: a backend that runs two at once may turn them round."""
+    under_way = []
+
+    class Slow(WaywardStore):
+        async def put(self, events: Sequence[Event]) -> list[Outcome]:
+            under_way.append(sum(under_way) + 1)
+            await asyncio.sleep(0.003 if len(self.puts) % 2 else 0)
+            outcomes = await super().put(events)
+            under_way.append(-1)
+            return outcomes
+
+    async with opened(store := Slow(), tmp_path, bulk_events=4) as spool:
+        await fill(spool, store, events := [make_event() for _ in range(60)])
+        under_way.clear()
+        store.mend()
+        await until_empty(spool)
+        assert store.all_records() == records_of(events)
+        assert set(under_way) == {1, -1}
 
 
 async def test_only_a_backend_that_stores_is_taken_for_up(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ async def test_examples_work(document: dict[str, Any], client: TestClient) -> No
                 )
                 assert answer.status in {200, 201}, (path, value)
     for template, method, operation in operations(document):
-        if method != "get" or operation["tags"] == ["quarantine"]:
+        if method != "get" or operation["tags"] in (["quarantine"], ["listeners"]):
             continue
         path = template
         query = {}
