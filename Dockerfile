@@ -19,7 +19,7 @@ COPY schemas schemas
 # development tools.
 RUN uv build --wheel --build-constraints requirements.lock --out-dir dist \
     && uv pip install --python /opt/eventserver/bin/python --constraints requirements.lock \
-        "$(echo dist/*.whl)[elasticsearch]"
+        "$(echo dist/*.whl)[elasticsearch,cassandra]"
 
 
 FROM python:3.13-slim

@@ -46,13 +46,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", range(first, first + count))
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in a hook of its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group what asks for one server; in the soak, let properties and state machines run through more examples."""
     for item in items:
-        for name in ("elasticsearch", "cassandra"):
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+        asked = [name for name in ("cassandra", "elasticsearch") if name in getattr(item, "fixturenames", ())]
+        if asked:
+            item.add_marker(pytest.mark.xdist_group(asked[0]))
     if settings.get_current_profile_name() != PROFILE:
         return
     holders: dict[int, tuple[Any, str]] = {}

@@ -15,10 +15,10 @@ class Admission:
 
     Args:
         settle: takes a group of them to the backend; see ``Queue``.
-        timeout: seconds that a put may take.
-        backend: its name, for messages.
         max_events: of a group.
         max_bytes: of a group, but one event at least.
+        timeout: seconds that a put may take.
+        backend: its name, for messages.
 
     """
 
@@ -26,10 +26,10 @@ class Admission:
         self,
         settle: Callable[[Group], Awaitable[None]],
         *,
-        timeout: float,
-        backend: str,
         max_events: int,
         max_bytes: int,
+        timeout: float,
+        backend: str,
     ) -> None:
         self._queue = Queue(settle, self._landed, max_events=max_events, max_bytes=max_bytes)
         self._timeout = timeout

@@ -90,10 +90,10 @@ class Queue:
         max_events: int,
         max_bytes: int,
     ) -> None:
+        self._landed = landed
         self.max_events = max_events
         self.max_bytes = max_bytes
         self._settle = settle
-        self._landed = landed
         self._boarding: Group | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 

@@ -1,6 +1,6 @@
 """The way to Cassandra: the driver's session, and its answers as asyncio futures.
 
-The driver reads and writes in one thread of its own (libev; see ADR 6). A statement is sent without waiting; its
+The driver reads and writes in one thread of its own (libev; see ADR 11). A statement is sent without waiting; its
 answer wakes the event loop once for all answers that came meanwhile, so no thread waits for a request. While no node
 can be reached, each call tries to connect anew, all callers together: nothing waits for a timer of the driver.
 """

@@ -56,10 +56,10 @@ class CassandraStore(EventStore):
         writing = Writing(connection, claims, shards, counts, ArrivalClock())
         self._admission = Admission(
             writing.settle,
-            timeout=options.timeout,
-            backend="Cassandra",
             max_events=options.group_events,
             max_bytes=_GROUP_BYTES,
+            timeout=options.timeout,
+            backend="Cassandra",
         )
         self._reading = Reading(connection, claims, counts)
         self._tailing = Tailing(

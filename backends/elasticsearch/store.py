@@ -53,10 +53,10 @@ class ElasticsearchStore(EventStore):
         identity = Identity(self._bulk, documents, layout, self._counts, patience)
         self._admission = Admission(
             identity.settle,
-            timeout=options.timeout,
-            backend="Elasticsearch",
             max_events=options.bulk_events,
             max_bytes=options.bulk_bytes,
+            timeout=options.timeout,
+            backend="Elasticsearch",
         )
         events = Refresher(lambda: self._refresh(layout.events))
         claims = Refresher(lambda: self._refresh(layout.claims))

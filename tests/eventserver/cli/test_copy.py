@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from backends.base import Event
 from backends.disk import Disk
 from backends.filesystem import FilesystemStore
 from backends.lock import DirectoryLock
+from servers.cassandra import Cassandra
 from servers.elasticsearch import Elasticsearch
 from tests.support.command_line import Run, Store
 from tests.support.events import as_sent, make_event, records_of
@@ -365,3 +367,35 @@ def test_to_elasticsearch_and_back(
     store([missing])
     result = run("compare", "--from", "file:", "--to", url, "--root", root)
     assert (result.exit_code, result.stdout.splitlines()[0]) == (1, f"{missing.uuid}: only in --from")
+
+
+@pytest.mark.slow
+def test_from_each_store_to_each_other(
+    run: Run,
+    root: Path,
+    other: Path,
+    store: Store,
+    elasticsearch: Elasticsearch,
+    prefix: str,
+    cassandra: Cassandra,
+    keyspace: str,
+) -> None:
+    """Through all of them, and through Cassandra a second time: each record is as it was sent."""
+    events = [make_event(message={"n": n}) for n in range(1200)]
+    events += [as_sent('{"n": 1.10e+0, "": [1E+400]}', event_type_id="sl_of_the_past")]
+    store(events)
+    on_elasticsearch = f"{elasticsearch.url.replace('http', 'elasticsearch')}/{prefix}"
+    first, second = f"{cassandra.url}/{keyspace}", f"{cassandra.url}/{keyspace}_b"
+    way = ["file:", first, on_elasticsearch, second, f"file://{other}"]
+    try:
+        for here, there in pairwise(way):
+            result = run("copy", "--from", here, "--to", there, "--root", root)
+            assert (result.exit_code, result.stdout) == (0, "1201 events: 1201 stored\n"), there
+            assert run("compare", "--from", here, "--to", there, "--root", root).exit_code == 0
+        missing = make_event()
+        store([missing])
+        result = run("compare", "--from", "file:", "--to", first, "--root", root)
+        assert (result.exit_code, result.stdout.splitlines()[0]) == (1, f"{missing.uuid}: only in --from")
+    finally:
+        cassandra.execute(f"DROP KEYSPACE IF EXISTS {keyspace}_b")
+    assert sorted(stored(other)) == sorted(records_of(events))

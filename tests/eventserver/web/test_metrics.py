@@ -72,9 +72,12 @@ async def test_reference(
     tmp_path: Path,
 ) -> None:
     """Each metric of ours is described in the reference, and each that is described is there, whatever the store."""
-    elsewhere = {"event_store": "elasticsearch://127.0.0.1:1/nowhere", "event_root_dir": tmp_path / "elsewhere"}
+    clients = [client]
+    for kind in ("elasticsearch", "cassandra"):
+        elsewhere = {"event_store": f"{kind}://127.0.0.1:1/nowhere", "event_root_dir": tmp_path / kind}
+        clients.append(await aiohttp_client(make_app(settings.model_copy(update=elsewhere))))
     there: set[str] = set()
-    for each in (client, await aiohttp_client(make_app(settings.model_copy(update=elsewhere)))):
+    for each in clients:
         text = await (await each.get("/metrics")).text()
         there |= {match[1] for match in re.finditer(r"# TYPE (eventserver_\w+)", text)}
     described = set(re.findall(r"^\| `(eventserver_\w+)", REFERENCE.read_text(), re.MULTILINE))
