@@ -182,6 +182,9 @@ class EventStore(ABC):
     def tail(self, token: str | None = None) -> AsyncIterator[Arrival]:
         """Run through all events in order of arrival, each at least once, then end.
 
+        The events of one ``put`` arrive in its order; where the backend did not take all of them at once, those that
+        it took later may arrive behind the others.
+
         Args:
             token: go on behind that arrival; None begins at the first event. A token stays valid for the life of the
                 data, over restarts.

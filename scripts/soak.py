@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
 from bench import report
@@ -30,12 +32,17 @@ class Part(NamedTuple):
         minutes: about how long it takes in full, on two cores.
         arguments: what pytest is asked to run.
         figure: what is said when the tests say nothing themselves; ``{tests}`` is how many passed.
+        environment: variables that are set for it.
 
     """
 
     minutes: int
     arguments: tuple[str, ...]
     figure: str = ""
+    environment: Mapping[str, str] = MappingProxyType({})
+
+
+ELASTICSEARCH_8: Final = "8.19.0"
 
 
 PARTS = {
@@ -53,6 +60,13 @@ PARTS = {
     ),
     "api": Part(30, ("tests/eventserver/web/test_openapi_truth.py", "-m", "soak")),
     "growth": Part(20, ("tests/system/test_growth.py", "-m", "soak")),
+    "outage": Part(2, ("tests/system/test_spool_elasticsearch.py", "-m", "soak")),
+    "elasticsearch": Part(
+        8,
+        ("tests/contract", "tests/backends/elasticsearch", "-k", "elasticsearch"),
+        f"{{tests}} tests of the store, the contract among them, on Elasticsearch {ELASTICSEARCH_8}: all as on 9",
+        {"SMRTFLOW_TEST_ELASTICSEARCH_VERSION": ELASTICSEARCH_8},
+    ),
 }
 
 
@@ -70,7 +84,7 @@ def run(name: str, share: float, seed: str) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.xml"
         options = ["--timeout=0", f"--hypothesis-seed={seed}", f"--junit-xml={path}", "-o", "junit_family=xunit1", "-q"]
-        environment = {**os.environ, "TEST_SEED": seed, "SOAK_SHARE": str(share)}
+        environment = {**os.environ, "TEST_SEED": seed, "SOAK_SHARE": str(share), **part.environment}
         code = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *part.arguments], cwd=ROOT, env=environment, check=False
         ).returncode

@@ -12,13 +12,15 @@ from servers.faulty_proxy import FaultyProxy
 from support.stores import STORES, CassandraUnderTest, ElasticsearchUnderTest, StoreUnderTest
 
 
+@pytest.hookimpl(tryfirst=True)  # before those of directories above, which put such tests into groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests need which server, so that it is there in time: only the parameter of a test tells."""
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         kind = STORES.get(parameters.get("new_place", ""))
         if isinstance(item, pytest.Function) and kind is not None:
-            item.fixturenames.extend(kind.server)
+            # A list of its own: the other tests of the function share theirs.
+            item.fixturenames = [*item.fixturenames, *kind.server]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 Which one: that of the URL in SMRTFLOW_TEST_ELASTICSEARCH; else a container where a Docker daemon answers; else one of
 its own from the jars that Maven fetches (a node without the x-pack, scripting, reindex and data stream modules, and
-without ``GET /``).
+without ``GET /``). The two latter are of the version in SMRTFLOW_TEST_ELASTICSEARCH_VERSION, if there is one: seen to
+work are 8.19.0 and 9.2.0.
 """
 
 import hashlib
@@ -23,8 +24,8 @@ from servers.ports import free_port
 from servers.runner import PROXY, ProcessRunner, Runner
 from servers.server import RealServer
 
-VERSION: Final = "9.2.0"
 VARIABLE: Final = "SMRTFLOW_TEST_ELASTICSEARCH"
+VERSION: Final = os.environ.get(f"{VARIABLE}_VERSION", "9.2.0")
 JAVA: Final = 21
 HEAP: Final = "512m"
 IMAGE: Final = f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"

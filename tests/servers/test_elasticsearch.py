@@ -100,4 +100,4 @@ def test_what_to_install_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch
     told = str(raised.value)
     assert told.startswith("Tests need a real Elasticsearch: install a JDK 21 or newer and Maven, or start Docker, or ")
     assert "Maven (mvn) was not found on PATH" in told or "no JDK 21 or newer was found" in told
-    assert "Docker does not give docker.elastic.co/elasticsearch/elasticsearch:9.2.0" in told
+    assert f"Docker does not give docker.elastic.co/elasticsearch/elasticsearch:{module.VERSION}" in told
