@@ -61,7 +61,10 @@ PARTS = {
     ),
     "api": Part(30, ("tests/eventserver/web/test_openapi_truth.py", "-m", "soak")),
     "growth": Part(20, ("tests/system/test_growth.py", "-m", "soak")),
-    "outage": Part(2, ("tests/system/test_spool_elasticsearch.py", "-m", "soak")),
+    "outage": Part(
+        3, ("tests/system/test_spool_elasticsearch.py", "tests/system/test_spool_cassandra.py", "-m", "soak")
+    ),
+    "partitions": Part(10, ("tests/backends/cassandra/test_bounds.py", "-m", "soak")),
     "elasticsearch": Part(
         8,
         ("tests/contract", "tests/backends/elasticsearch", "-k", "elasticsearch"),
