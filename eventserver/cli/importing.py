@@ -55,7 +55,9 @@ class Tally:
 
     def __str__(self) -> str:
         """Return the counts, most frequent first."""
-        counts = [f"{count} {status}" for status, count in self.statuses.most_common()]
+        counts = [
+            f"{count} {status}" for status, count in sorted(self.statuses.items(), key=lambda item: (-item[1], item[0]))
+        ]
         return f"{self.statuses.total()} files: {', '.join(counts) or 'nothing done'}"
 
 

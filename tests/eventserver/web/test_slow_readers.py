@@ -91,7 +91,7 @@ async def test_a_client_that_reads_slowly_gets_all_of_it(
     live: LiveServer, app: web.Application, monkeypatch: pytest.MonkeyPatch, headers: list[str]
 ) -> None:
     """The time is for each piece, not for the whole: a page of 4 MiB takes long on a thin line."""
-    monkeypatch.setattr(responses, "READ_SECONDS", 0.4)
+    monkeypatch.setattr(responses, "READ_SECONDS", 1.5)
     await app[STORE].put([make_event(message={"text": TEXT, "n": number}) for number in range(60)])
     with asking(live, b"") as client:
         await until(lambda: len(live.server.connections) == 1)
@@ -102,5 +102,5 @@ async def test_a_client_that_reads_slowly_gets_all_of_it(
         received = b""
         while part := await asyncio.get_running_loop().sock_recv(client, 4096):
             received += part
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.003)
     assert received.count(b'"uuid"') == 60
