@@ -28,7 +28,8 @@ from backends.disk import Disk
 from backends.errors import StorageFull
 
 _THREADS: Final = 4
-_LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
+_LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
+"""For one archive as large as they are by default."""
 
 
 class FileBundles(BundleStore):

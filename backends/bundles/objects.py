@@ -33,7 +33,8 @@ _MOST_SENT: Final = 3
 """Archives that are sent at a time: each is in memory for that time."""
 _PROBE: Final = ".writable"
 _PROVED_SECONDS: Final = 300.0
-_LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
+_LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
+"""For one archive as large as they are by default."""
 
 
 def from_url(url: str, *, root: Path, timeout: float) -> "ObjectBundles":

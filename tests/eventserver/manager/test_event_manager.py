@@ -1,12 +1,13 @@
 """Publishing on the SMRT Link side."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from backends.base import Event
 from backends.errors import DirectoryInUse, StorageFull
@@ -17,6 +18,13 @@ from support.job_events import SYSTEM
 from support.listeners import FAILED, Receiver, Receivers, listener
 
 MESSAGE: dict[str, Any] = {"eventTypeId": "sl_test_event", "eventTypeVersion": 1, "message": {"a": 1}}
+
+
+@pytest.fixture(autouse=True)
+def _another_program() -> Iterator[None]:
+    """Let the next test be a program that has not published: where its log goes is settled for a whole process."""
+    yield
+    structlog.reset_defaults()
 
 
 class Remembering(Receiver):

@@ -44,7 +44,7 @@ async def test_ready(client: TestClient) -> None:
     answer = await client.get("/health/ready")
     value = await answer.json()
     assert (answer.status, value["status"]) == (200, "ready")
-    assert set(value["parts"]) == {"store", "quarantine", "disk", "schemas"}
+    assert set(value["parts"]) == {"store", "quarantine", "disk", "schemas", "bundles"}
     assert all(part["ready"] for part in value["parts"].values())
 
 
