@@ -5,6 +5,7 @@ the store: each finishes what it began itself, for it alone knows that nobody is
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,9 +31,8 @@ class Marks:
 
     def make(self, path: BundlePath) -> None:
         """Make the mark of an archive; it is durable when its directory is synced. It may be there already."""
-        mark = self._file(path)
-        self._disk.remove(mark)
-        self._disk.close(self._disk.create(mark))
+        with suppress(FileExistsError):
+            self._disk.close(self._disk.create(self._file(path)))
 
     def remove(self, path: BundlePath) -> None:
         """Remove a mark. That need not be durable: one that comes back is looked at again. A missing one is fine."""
