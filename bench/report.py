@@ -174,6 +174,25 @@ def _claim_rows(figure: dict[str, Any], durability: str) -> list[Row]:
     ]
 
 
+def listener_rows(results: dict[str, Any]) -> list[Row]:
+    """Return what was measured of listeners."""
+    found: list[Row] = []
+    if "listeners" in results:
+        figure = results["listeners"]
+        times = figure["processor_microseconds"]
+        measured = (
+            f"{figure['ratio']:.2f} of that without ({figure['with']:,.0f} to {figure['without']:,.0f} /s; by "
+            f"processor time {times['without'] / times['with']:.2f}: {times['with']:.1f} to {times['without']:.1f} us)"
+        )
+        title = "single POST with three listeners that take 1 %, 64 connections"
+        found.append((title, measured, ">= 0.95", _met(figure["ratio"] >= 0.95)))
+    if "delivery" in results:
+        rate = results["delivery"]["events_per_second"]
+        title = "delivery to one webhook, a post for each event"
+        found.append((title, f"{rate:,.0f} events/s", ">= 2,000 events/s", _met(rate >= 2_000)))
+    return found
+
+
 def _met(value: bool) -> str:  # noqa: FBT001 - the answer to a comparison
     return "yes" if value else "**no**"
 

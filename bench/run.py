@@ -105,6 +105,7 @@ def main() -> None:
         print(json.dumps(figures))
     for marker, found in (
         ("figures", report.rows(results)),
+        ("listener figures", report.listener_rows(results)),
         ("elasticsearch figures", report.elasticsearch_rows(results)),
         ("cassandra figures", report.cassandra_rows(results)),
     ):

@@ -115,9 +115,9 @@ def test_each_statement_of_the_page_is_tested() -> None:
 def test_an_event_by_its_uuid(ask: Ask, stored: Stored) -> None:
     """The record is the event; an unknown uuid has no row."""
     event = stored.events[7]
-    (row,) = ask("1. Was this event acknowledged, and what does it say?", uuid=event.uuid)
+    (row,) = ask("1. Is this event stored, and what does it say?", uuid=event.uuid)
     assert row.record.encode() == event.record
-    assert ask("1. Was this event acknowledged, and what does it say?") == []
+    assert ask("1. Is this event stored, and what does it say?") == []
 
 
 def test_types(ask: Ask, stored: Stored) -> None:
