@@ -33,8 +33,7 @@ async def keep(store: BundleStore, content: bytes = b"archive" * 1000) -> str:
     return str(path)
 
 
-# Of a storage that hangs, one time in three the mark was gone afterwards; why is not known yet.
-@pytest.mark.parametrize("fault", ["kill", pytest.param("pause", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("fault", ["kill", "pause"])
 async def test_while_it_is_away_each_call_says_so_in_time(
     objects: BundleStore, s3: S3, tmp_path: Path, fault: str
 ) -> None:
@@ -42,8 +41,10 @@ async def test_while_it_is_away_each_call_says_so_in_time(
     await keep(objects)
     await objects.ping()
     path = objects.new_path(UUID, "a.tgz")
+    # What is to be removed is another one: a storage that hung may still do what it was asked to.
+    other = objects.new_path(str(uuid4()), "a.tgz")
     await asyncio.to_thread(getattr(s3, fault))
-    for call in (keep(objects), objects.open(path), objects.remove(path), objects.ping(), anext(objects.archives())):
+    for call in (keep(objects), objects.open(path), objects.remove(other), objects.ping(), anext(objects.archives())):
         begun = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await call
